@@ -35,7 +35,9 @@ def _replace(spec: S, path: list[str], value: object, name: str) -> S:
     head, rest = path[0], path[1:]
     known = field_types(type(spec))
     if head not in known:
-        raise InputError(f"{type(spec).__name__} has no field {head!r}", field=name, remedy=nearest(head, known))
+        raise InputError(
+            f"{type(spec).__name__} has no field {head!r}", field=name, remedy=nearest(head, known)
+        )
     new = _replace_inside(getattr(spec, head), rest, value, name) if rest else value
     try:
         return dataclasses.replace(spec, **{head: convert(new, known[head], field=name)})

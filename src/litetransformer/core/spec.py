@@ -15,7 +15,6 @@ Circle(radius=3.0)
 """
 
 import dataclasses
-import functools
 import math
 import types
 import typing
@@ -55,10 +54,9 @@ def from_json(data: object, kind: type[S], *, path: str | None = None) -> S:
 
     Raises InputError naming `path` and the field for an unknown or missing key or a value of the wrong type.
     """
-    return convert(data, kind, field="", path=path)  # type: ignore[no-any-return]
+    return convert(data, kind, field="", path=path)
 
 
-@functools.cache
 def field_types(kind: type[Spec]) -> dict[str, Any]:
     """The resolved annotation of each field of a spec class."""
     hints = typing.get_type_hints(kind)
@@ -137,7 +135,9 @@ def _convert_spec(value: Any, expected: type[Spec], *, field: str, path: str | N
     tag = value.get("type", expected.__name__)
     if not isinstance(tag, str) or tag not in fitting:
         remedy = nearest(str(tag), fitting)
-        raise InputError(f"{tag!r} is no {expected.__name__}", path=path, field=f"{prefix}type", remedy=remedy)
+        raise InputError(
+            f"{tag!r} is no {expected.__name__}", path=path, field=f"{prefix}type", remedy=remedy
+        )
     kind = fitting[tag]
     known = field_types(kind)
     given = {key: item for key, item in value.items() if key != "type"}

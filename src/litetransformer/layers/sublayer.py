@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
-from typing import TypeAlias, Union
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-Tree: TypeAlias = Union[Tensor, tuple["Tree", ...]]
+Tree: TypeAlias = Tensor | tuple[Any, ...]
 """A nested tuple of tensors, batch first: the form of every decoding state and of every memory."""
 
 Costs: TypeAlias = Counter[str]
@@ -26,6 +26,8 @@ class Sublayer(nn.Module, ABC):
     """
 
     dim: int
+    component: ClassVar[str] = ""
+    """What its parameters and mult-adds count as (``attention`` …); empty for combinators."""
 
     @abstractmethod
     def forward(

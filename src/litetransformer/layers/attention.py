@@ -1,0 +1,87 @@
+"""Multi-head self-attention: the global half of long-short range attention."""
+
+import math
+from collections import Counter
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from litetransformer.layers.sublayer import Costs, Sublayer, Tree, parameter_device
+from litetransformer.ops.attention import attention
+from litetransformer.ops.attention.reference import attention_weights
+
+
+def projection(width: int, out: int | None = None, *, gain: float = 1.0, bias: bool = True) -> nn.Linear:
+    """A linear layer initialised as the paper's models are: Xavier-uniform weights, zero bias."""
+    linear = nn.Linear(width, width if out is None else out, bias=bias)
+    nn.init.xavier_uniform_(linear.weight, gain)
+    if bias:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+def check_heads(dim: int, heads: int) -> None:
+    """Raise ValueError unless `heads` divides `dim`."""
+    if heads < 1 or dim % heads:
+        raise ValueError(f"heads={heads} must divide the width {dim}; choose a divisor")
+
+
+def split_heads(x: Float[Tensor, "B T D"], heads: int) -> Float[Tensor, "B H T R"]:
+    """The channels of each head apart, head-major."""
+    return x.unflatten(2, (heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Float[Tensor, "B H T R"]) -> Float[Tensor, "B T D"]:
+    """The inverse of `split_heads`."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class SelfAttention(Sublayer):
+    """softmax(q kᵀ / √R) v with q, k, v and the result projected, all with bias (PAPER §2, [R]).
+
+    `dropout` falls on the attention weights. State: the keys and values so far, each (B, H, t, R).
+    """
+
+    component = "attention"
+
+    def __init__(self, dim: int, *, heads: int, causal: bool, dropout: float = 0.0) -> None:
+        super().__init__()
+        check_heads(dim, heads)
+        self.dim, self.heads, self.causal, self.dropout = dim, heads, causal, dropout
+        self.query, self.key, self.value = (projection(dim, gain=1 / math.sqrt(2)) for _ in range(3))
+        self.out = projection(dim)
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
+    ) -> Float[Tensor, "B T D"]:
+        q, k, v = self._project(x)
+        visible = None if pad is None else ~pad[:, None, None]
+        dropout = self.dropout if self.training else 0.0
+        return self.out(merge_heads(attention(q, k, v, visible, self.causal, dropout)))
+
+    def start(self, batch: int) -> Tree:
+        device, dtype = parameter_device(self)
+        empty = torch.empty(batch, self.heads, 0, self.dim // self.heads, device=device, dtype=dtype)
+        return empty, empty
+
+    def step(self, x: Float[Tensor, "B 1 D"], state: Tree, memory: Tree = ()) -> tuple[Tensor, Tree]:
+        keys, values = state
+        q, k, v = self._project(x)
+        keys, values = torch.cat([keys, k], 2), torch.cat([values, v], 2)
+        return self.out(merge_heads(attention(q, keys, values))), (keys, values)
+
+    def mixing(
+        self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B H T T"]:
+        """The attention weights: how much each position takes from each other one."""
+        q, k, _ = self._project(x)
+        return attention_weights(q, k, None if pad is None else ~pad[:, None, None], self.causal)
+
+    def mult_adds(self, length: int, source: int = 0) -> Costs:
+        """Four projections and the two products: 4 D² T + 2 T² D (PAPER §4)."""
+        return Counter(attention=4 * self.dim**2 * length + 2 * length**2 * self.dim)
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
+        return q, k, v

@@ -1,0 +1,74 @@
+"""What the two convolutions share: windows, padding, and the state of one that steps."""
+
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from litetransformer.layers.attention import check_heads, projection
+from litetransformer.layers.sublayer import Sublayer, Tree, parameter_device
+from litetransformer.ops.windowed_sum import windowed_sum
+from litetransformer.ops.windowed_sum.band import band
+
+
+class WindowConvolution(Sublayer):
+    """linear [GLU] → softmax-weighted window of K taps → linear; subclasses say where the weights come from.
+
+    Encoder windows are "same" (K // 2 to the left), decoder windows causal (K − 1 to the left). The softmax
+    runs over all K taps; those that fall outside the sentence meet zeros, so edges are not renormalised.
+    Padding is zeroed after the first linear (and the GLU), whose bias would make it non-zero again
+    (PAPER §2, the known defect of the authors' code). State: the last K − 1 vectors that enter the window.
+    """
+
+    component = "convolution"
+
+    def __init__(self, dim: int, *, heads: int, taps: int, causal: bool, glu: bool, dropout: float) -> None:
+        super().__init__()
+        check_heads(dim, heads)
+        if taps < 1:
+            raise ValueError(f"taps={taps} must be at least 1")
+        self.dim, self.heads, self.taps, self.causal, self.glu = dim, heads, taps, causal, glu
+        self.left = taps - 1 if causal else taps // 2
+        self.dropout = nn.Dropout(dropout)
+        self.enter = projection(dim, 2 * dim if glu else dim)
+        self.out = projection(dim)
+
+    @abstractmethod
+    def weights(self, inside: Float[Tensor, "B T D"]) -> Tensor:
+        """The softmax-normalised taps: (H, K), or (B, T, H, K) where they depend on the position."""
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
+    ) -> Float[Tensor, "B T D"]:
+        inside = self._enter(x, pad)
+        return self.out(windowed_sum(inside, self.dropout(self.weights(inside)), self.left))
+
+    def start(self, batch: int) -> Tree:
+        device, dtype = parameter_device(self)
+        return torch.zeros(batch, self.taps - 1, self.dim, device=device, dtype=dtype)
+
+    def step(self, x: Float[Tensor, "B 1 D"], state: Tree, memory: Tree = ()) -> tuple[Tensor, Tree]:
+        assert self.causal, "only a causal convolution can step"
+        assert isinstance(state, Tensor)
+        inside = self._enter(x, None)
+        window = torch.cat([state, inside], 1)
+        weights = self.weights(inside)
+        taps = weights.T[None] if weights.dim() == 2 else weights[:, 0].transpose(1, 2)
+        summed = (window.unflatten(2, (self.heads, -1)) * taps[..., None]).sum(1).flatten(1)
+        return self.out(summed[:, None]), window[:, 1:]
+
+    def mixing(
+        self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B H T T"]:
+        """The band matrix of each head: how much each position takes from each other one."""
+        weights = self.weights(self._enter(x, pad))
+        batch, length = x.shape[:2]
+        matrix = band(weights.expand(batch, length, self.heads, self.taps).transpose(1, 2), self.left)
+        return matrix if pad is None else matrix.masked_fill(pad[:, None, None], 0.0)
+
+    def _enter(self, x: Tensor, pad: Tensor | None) -> Tensor:
+        inside = self.enter(x)
+        if self.glu:
+            inside = nn.functional.glu(inside, -1)
+        return inside if pad is None else inside.masked_fill(pad[..., None], 0.0)

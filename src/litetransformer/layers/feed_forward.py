@@ -1,0 +1,30 @@
+"""The position-wise feed-forward layer, flattened in Lite Transformer: hidden = width."""
+
+from collections import Counter
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from litetransformer.layers.attention import projection
+from litetransformer.layers.sublayer import Costs, Sublayer, Tree
+
+
+class FeedForward(Sublayer):
+    """relu(x W₁ + b₁) W₂ + b₂. A base Transformer has hidden = 4 D; flattened is hidden = D (PAPER §1)."""
+
+    component = "feed_forward"
+
+    def __init__(self, dim: int, *, hidden: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dim, self.hidden = dim, hidden
+        self.enter, self.out = projection(dim, hidden), projection(hidden, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
+    ) -> Float[Tensor, "B T D"]:
+        return self.out(self.dropout(self.enter(x).relu()))
+
+    def mult_adds(self, length: int, source: int = 0) -> Costs:
+        """Two linears: 2 D F T (PAPER §4)."""
+        return Counter(feed_forward=2 * self.dim * self.hidden * length)

@@ -1,0 +1,1 @@
+"""Whole models: specs that describe them, the networks, their checkpoints."""

@@ -1,0 +1,92 @@
+"""The encoder-decoder: a source and the target so far in, the next token out."""
+
+from collections import Counter
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from litetransformer.layers.embedding import Embedding, positions_of
+from litetransformer.layers.stack import Stack
+from litetransformer.layers.sublayer import Costs, Tree
+
+PAD = 0
+"""The token id of padding, in every vocabulary."""
+
+
+class Seq2Seq(nn.Module):
+    """log P(target | source), whole for training (`forward`) and a token at a time (`begin`, `advance`).
+
+    `tied` joins tables: ``target`` the target's and the output's, ``all`` the source's too, which takes one
+    vocabulary for both sides. `final_norm` adds the LayerNorm that ends a pre-norm stack.
+    """
+
+    def __init__(
+        self,
+        encoder: Stack,
+        decoder: Stack,
+        *,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        dropout: float = 0.0,
+        final_norm: bool = False,
+        tied: Literal["none", "target", "all"] = "none",
+    ) -> None:
+        super().__init__()
+        if tied == "all" and source_vocabulary != target_vocabulary:
+            raise ValueError(
+                f"tied='all' needs one vocabulary, not {source_vocabulary} source and {target_vocabulary} "
+                "target tokens; train a joint tokenizer or use tied='target'"
+            )
+        self.vocabulary, self.dim = target_vocabulary, encoder.dim
+        self.encoder, self.decoder = encoder, decoder
+        self.source_embedding = Embedding(source_vocabulary, encoder.dim, dropout=dropout)
+        self.target_embedding = Embedding(target_vocabulary, decoder.dim, dropout=dropout)
+        self.encoder_norm = nn.LayerNorm(encoder.dim) if final_norm else nn.Identity()
+        self.decoder_norm = nn.LayerNorm(decoder.dim) if final_norm else nn.Identity()
+        self.output = nn.Linear(decoder.dim, target_vocabulary, bias=False)
+        nn.init.normal_(self.output.weight, std=decoder.dim**-0.5)
+        if tied == "all":
+            self.source_embedding.weight = self.target_embedding.weight
+        if tied != "none":
+            self.output.weight = self.target_embedding.weight
+
+    def forward(self, source: Int[Tensor, "B S"], target_in: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        """Logits of each next target token, given the true ones before it."""
+        return self.output(self.features(source, target_in))
+
+    def features(self, source: Int[Tensor, "B S"], target_in: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """What `output` turns into logits; a loss that fuses the projection starts here.
+
+        Targets are padded on the right only, where causality keeps padding from every real position.
+        """
+        pad = source == PAD
+        memory = self.decoder.remember(self.encode(source, pad), pad)
+        positions = torch.arange(target_in.shape[1], device=target_in.device)
+        return self.decoder_norm(self.decoder(self.target_embedding(target_in, positions), None, memory))
+
+    def encode(self, source: Int[Tensor, "B S"], pad: Bool[Tensor, "B S"]) -> Float[Tensor, "B S D"]:
+        """The encoded source; padding may lie on either side and changes nothing."""
+        return self.encoder_norm(self.encoder(self.source_embedding(source, positions_of(pad)), pad))
+
+    def begin(self, source: Int[Tensor, "B S"], pad: Bool[Tensor, "B S"]) -> tuple[Tree, Tree]:
+        """State (how many tokens so far, the decoder's) and memory for `advance`; `decode.protocol`."""
+        memory = self.decoder.remember(self.encode(source, pad), pad)
+        return (pad.new_zeros(len(source), dtype=torch.long), self.decoder.start(len(source))), memory
+
+    def advance(
+        self, tokens: Int[Tensor, " N"], state: Tree, memory: Tree
+    ) -> tuple[Float[Tensor, "N V"], Tree]:
+        """Log-probabilities of the token after `tokens`, and the next state."""
+        position, inner = state
+        assert isinstance(position, Tensor)
+        x = self.target_embedding(tokens[:, None], position[:, None])
+        x, inner = self.decoder.step(x, inner, memory)
+        logits = self.output(self.decoder_norm(x[:, 0]))
+        return logits.float().log_softmax(-1), (position + 1, inner)
+
+    def mult_adds(self, source: int = 30, target: int = 30) -> Costs:
+        """Multiply-accumulates of one teacher-forced pair by component; ``output`` is the vocabulary projection."""
+        costs = self.encoder.mult_adds(source) + self.decoder.mult_adds(target, source)
+        return costs + Counter(output=self.dim * self.vocabulary * target)
