@@ -87,6 +87,6 @@ class Seq2Seq(nn.Module):
         return logits.float().log_softmax(-1), (position + 1, inner)
 
     def mult_adds(self, source: int = 30, target: int = 30) -> Costs:
-        """Multiply-accumulates of one teacher-forced pair by component; ``output`` is the vocabulary projection."""
+        """Multiply-accumulates of one teacher-forced pair by component, ``output`` being the vocabulary's."""
         costs = self.encoder.mult_adds(source) + self.decoder.mult_adds(target, source)
         return costs + Counter(output=self.dim * self.vocabulary * target)

@@ -205,7 +205,7 @@ def lite(
     weight_dropout: float = 0.0,
     tied: Literal["none", "target", "all"] = "none",
 ) -> Seq2SeqSpec:
-    """A Lite Transformer `dim` wide: LSRA and a flattened feed-forward, one layer a kernel size (PAPER §3)."""
+    """A Lite Transformer `dim` wide: LSRA and flattened feed-forward, one layer a kernel size (PAPER §3)."""
 
     def mix(size: int) -> LongShort:
         convolution = DynamicConv if dynamic else LightConv

@@ -1,0 +1,129 @@
+"""Rows of text to chunks of tokens, in order, by one process or several."""
+
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litetransformer.core.errors import InputError
+from litetransformer.data.filters import why_drop
+from litetransformer.data.tokenizer import EOS, Tokenizer
+
+CHUNK = 2000
+"""Rows handed to a process at a time: enough to hide the hand-over, few enough to stay small in memory."""
+
+Texts = Sequence[Sequence[str]]
+
+
+class Tokens(NamedTuple):
+    """Rows of tokens one after the other, each ending in EOS, and the length of each row."""
+
+    tokens: NDArray[np.uint32]
+    lengths: NDArray[np.int64]
+
+
+class Chunk(NamedTuple):
+    """The tokens of each side for the rows kept, of `rows` read; the others are counted by why they went."""
+
+    sides: tuple[Tokens, ...]
+    rows: int
+    dropped: Counter[str]
+
+
+class _Work(NamedTuple):
+    tokenizers: Sequence[Tokenizer]
+    longest: int
+    longest_ratio: float
+
+
+def tokenise(
+    rows: Iterable[Sequence[str]],
+    tokenizers: Sequence[Tokenizer],
+    *,
+    longest: int,
+    longest_ratio: float = 0.0,
+    workers: int = 1,
+) -> Iterator[Chunk]:
+    """The tokens of `rows`, chunk by chunk in their order, whatever the number of processes.
+
+    Each row holds one text for each of `tokenizers`; see `filters.why_drop` for those that are dropped, where
+    `longest` counts EOS too. At most a few chunks for each of `workers` are in memory.
+    """
+    if workers < 1:
+        raise InputError(f"{workers} processes cannot do the work", field="workers", remedy="give 1 or more")
+    work = _Work(tokenizers, longest, longest_ratio)
+    reader = iter(rows)
+    chunks: Iterator[Texts] = iter(lambda: list(itertools.islice(reader, CHUNK)), [])
+    if workers == 1:
+        yield from (_tokenise_chunk(work, texts) for texts in chunks)
+        return
+    # A forked copy of a process with threads (PyTorch's, for one) can hang, so workers start afresh.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(work,))
+    try:
+        running: deque[Future[Chunk]] = deque()
+        for texts in chunks:
+            running.append(pool.submit(_tokenise_in_worker, texts))
+            if len(running) > 2 * workers:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    except BrokenProcessPool as error:
+        raise InputError("a process that tokenised was killed", remedy="use fewer workers") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _tokenise_chunk(work: _Work, texts: Texts) -> Chunk:
+    kept: list[list[list[int]]] = []
+    dropped: Counter[str] = Counter()
+    for row in texts:
+        sides = [tokenizer.encode(text) for tokenizer, text in zip(work.tokenizers, row, strict=True)]
+        counts = [len(side) for side in sides]
+        if reason := why_drop(counts, longest=work.longest - 1, ratio=work.longest_ratio):
+            dropped[reason] += 1
+        else:
+            kept.append([[*side, EOS] for side in sides])
+    return Chunk(
+        tuple(_flatten([row[side] for row in kept]) for side in range(len(work.tokenizers))),
+        len(texts),
+        dropped,
+    )
+
+
+def _flatten(rows: Sequence[Sequence[int]]) -> Tokens:
+    lengths = np.array([len(row) for row in rows], np.int64)
+    return Tokens(np.fromiter(itertools.chain.from_iterable(rows), np.uint32, int(lengths.sum())), lengths)
+
+
+_worker: _Work
+
+
+def _start_worker(work: _Work) -> None:
+    global _worker  # noqa: PLW0603 – how a process pool hands its workers what they keep
+    _worker = work
+    # Ctrl-C reaches the whole process group; only the parent is to answer it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A worker waits for work from a queue that it holds open itself, so it would outlive a killed parent.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _tokenise_in_worker(texts: Texts) -> Chunk:
+    return _tokenise_chunk(_worker, texts)

@@ -1,0 +1,197 @@
+"""Beam search: the stated search, exactly, for a batch of sentences at once."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from litetransformer.data.tokenizer import EOS
+from litetransformer.decode.constraints import (
+    allowed_topk,
+    banned_tokens,
+    forced_prefixes,
+    length_limits,
+    required_tokens,
+)
+from litetransformer.decode.hypothesis import Hypothesis, best, normalised
+from litetransformer.decode.options import SearchOptions
+from litetransformer.decode.protocol import Decodable
+from litetransformer.decode.topk import fetch
+from litetransformer.layers.sublayer import select
+
+
+@torch.inference_mode()
+def beam_search(
+    model: Decodable,
+    source: Int[Tensor, "B S"],
+    pad: Bool[Tensor, "B S"],
+    options: SearchOptions | None = None,
+    *,
+    prefix: Sequence[Sequence[int]] | None = None,
+) -> list[list[Hypothesis]]:
+    """The `n_best` best targets that beam search finds for each sentence, best first; at least one.
+
+    A sentence begins with one live hypothesis, without tokens. At each step
+
+    1. all continuations of its live hypotheses by one token are ranked by total log-probability (fp32 terms
+       summed in float64), equal ones by the rank of their hypothesis, then by token id; a continuation of
+       probability 0 is none;
+    2. the ends among the first `beam` finish, in that order, until `beam` hypotheses are finished; a finished
+       one scores total / tokens^`length_penalty`, its end being a token;
+    3. the first `beam` others go on, with that rank. The sentence stops when `beam` hypotheses are finished,
+       or none goes on.
+
+    At a sentence's length limit (`DecodingOptions`) nothing but the end may follow. `prefix` forces the first
+    tokens of each target; they count in score and length, may repeat n-grams, and raise the limit if they
+    exceed it. Equal scores keep the order of finishing. If a sentence stops and nothing finished, because
+    constraints or zero probabilities left no way on, its last live hypotheses are returned, not `finished`.
+
+    Nothing depends on the other sentences of the batch: those that stop leave it. Padding may be on either
+    side of `source`. Raises ValueError for an impossible prefix, InputError if the model yields NaN.
+    """
+    options = options or SearchOptions()
+    if len(source) == 0:
+        return []
+    forced = forced_prefixes(prefix, len(source), model.vocabulary)
+    limits = length_limits((~pad).sum(1), forced, options)
+    found: list[list[Hypothesis]] = [[] for _ in range(len(source))]
+    live = _beginning(len(source))
+    newest = torch.full((len(source),), EOS)
+    state, memory = model.begin(source, pad)
+    while True:
+        sentences, width, length = live.tokens.shape
+        log_probs, state = model.advance(newest.to(source.device), state, memory)
+        required = required_tokens(forced[live.sentences], limits[live.sentences], length)
+        banned = banned_tokens(live.tokens.flatten(0, 1), options)
+        # One place more than the beam: even if one of the tokens is the end, `beam` others remain.
+        shortlist = allowed_topk(log_probs, banned, required.repeat_interleave(width), options.beam + 1)
+        ranked = _rank(live, *fetch(*shortlist), options.beam)
+
+        stops = _finish(live, ranked, limits, found, options)
+        if stops.all():
+            return found
+        live, rows = _go_on(live, ranked, ~stops)
+        newest = live.tokens[:, :, -1].flatten()
+        if not torch.equal(rows, torch.arange(sentences * width)):
+            state = select(state, rows.to(source.device))
+        # The rows of one sentence hold the same memory: it moves only when the number of rows changes.
+        if live.tokens.shape[:2] != (sentences, width):
+            memory = select(memory, rows.to(source.device))
+
+
+class _Live(NamedTuple):
+    """The live hypotheses of the sentences still searched, in rank order; dead places have a total of −∞."""
+
+    sentences: Int[Tensor, " A"]
+    totals: Float[Tensor, "A W"]
+    tokens: Int[Tensor, "A W T"]
+    log_probs: Float[Tensor, "A W T"]
+
+
+class _Ranked(NamedTuple):
+    """The best continuations of each sentence, by falling total; impossible ones have a total of −∞."""
+
+    totals: Float[Tensor, "A C"]
+    parents: Int[Tensor, "A C"]
+    tokens: Int[Tensor, "A C"]
+    log_probs: Float[Tensor, "A C"]
+    ends: Bool[Tensor, "A C"]
+    goes_on: Bool[Tensor, "A C"]
+
+
+def _beginning(sentences: int) -> _Live:
+    return _Live(
+        sentences=torch.arange(sentences),
+        totals=torch.zeros(sentences, 1, dtype=torch.float64),
+        tokens=torch.empty(sentences, 1, 0, dtype=torch.long),
+        log_probs=torch.empty(sentences, 1, 0),
+    )
+
+
+def _rank(live: _Live, values: Tensor, tokens: Tensor, beam: int) -> _Ranked:
+    """Steps 1 to 3 of the definition, from the best continuations of each hypothesis."""
+    sentences, width = live.totals.shape
+    places = values.shape[1]
+    totals = live.totals[:, :, None] + values.view(sentences, width, places)
+    # Each hypothesis brings its continuations in order, so a stable sort breaks ties by hypothesis and token.
+    totals, order = totals.flatten(1).sort(dim=1, descending=True, stable=True)
+    totals, order = totals[:, : 2 * beam], order[:, : 2 * beam]
+    tokens = tokens.view(sentences, -1).gather(1, order)
+    possible, is_end = totals > -math.inf, tokens == EOS
+    goes_on = possible & ~is_end
+    return _Ranked(
+        totals=totals,
+        parents=order // places,
+        tokens=tokens,
+        log_probs=values.view(sentences, -1).gather(1, order),
+        ends=possible & is_end & (torch.arange(totals.shape[1]) < beam),
+        goes_on=goes_on & (goes_on.cumsum(1) <= beam),
+    )
+
+
+def _finish(
+    live: _Live, ranked: _Ranked, limits: Tensor, found: list[list[Hypothesis]], options: SearchOptions
+) -> Bool[Tensor, " A"]:
+    """Adds to `found` what ends at this step; True for sentences that stop, whose lists are then final."""
+    length = live.tokens.shape[2] + 1
+    for row, rank in ranked.ends.nonzero().tolist():
+        sentence = int(live.sentences[row])
+        if len(found[sentence]) == options.beam:
+            continue
+        parent = int(ranked.parents[row, rank])
+        found[sentence].append(
+            Hypothesis(
+                tokens=tuple(live.tokens[row, parent].tolist()),
+                score=normalised(float(ranked.totals[row, rank]), length, options.length_penalty),
+                log_probs=(*live.log_probs[row, parent].tolist(), float(ranked.log_probs[row, rank])),
+                finished=length <= int(limits[sentence]),
+            )
+        )
+    full = torch.tensor([len(found[sentence]) == options.beam for sentence in live.sentences.tolist()])
+    stops = full | ~ranked.goes_on.any(1)
+    for row in stops.nonzero()[:, 0].tolist():
+        sentence = int(live.sentences[row])
+        found[sentence] = best(found[sentence] or _unfinished(live, row, options), options.n_best)
+    return stops
+
+
+def _unfinished(live: _Live, row: int, options: SearchOptions) -> list[Hypothesis]:
+    """The live hypotheses of a sentence where nothing could follow."""
+    length = live.tokens.shape[2]
+    return [
+        Hypothesis(
+            tokens=tuple(tokens),
+            score=normalised(total, length, options.length_penalty),
+            log_probs=tuple(log_probs),
+            finished=False,
+        )
+        for total, tokens, log_probs in zip(
+            live.totals[row].tolist(), live.tokens[row].tolist(), live.log_probs[row].tolist(), strict=True
+        )
+        if total > -math.inf
+    ]
+
+
+def _go_on(live: _Live, ranked: _Ranked, stays: Bool[Tensor, " A"]) -> tuple[_Live, Int[Tensor, " N"]]:
+    """The next live hypotheses, as wide as the widest sentence needs, and the rows that they continue."""
+    goes_on = ranked.goes_on[stays]
+    width = int(goes_on.sum(1).max())
+    places = (~goes_on).byte().sort(dim=1, stable=True).indices[:, :width]
+
+    def chosen(values: Tensor) -> Tensor:
+        return values[stays].gather(1, places)
+
+    rows = (stays.nonzero() * live.totals.shape[1] + chosen(ranked.parents)).flatten()
+
+    def extended(history: Tensor, newest: Tensor) -> Tensor:
+        return torch.cat([history.flatten(0, 1)[rows].unflatten(0, places.shape), newest[..., None]], 2)
+
+    return _Live(
+        sentences=live.sentences[stays],
+        totals=chosen(ranked.totals).masked_fill(~goes_on.gather(1, places), -math.inf),
+        tokens=extended(live.tokens, chosen(ranked.tokens)),
+        log_probs=extended(live.log_probs, chosen(ranked.log_probs)),
+    ), rows

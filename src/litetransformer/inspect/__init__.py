@@ -1,0 +1,1 @@
+"""Looking at models: what they cost and how they mix positions."""

@@ -1,0 +1,173 @@
+"""The training loop: get batches, step, now and then log, validate and save."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from litetransformer.core.errors import InputError
+from litetransformer.data.batching import TrainingBatch
+from litetransformer.train.recipe import Training
+from litetransformer.train.report import Report
+from litetransformer.train.signals import Interrupted, Signals
+from litetransformer.train.snapshot import Progress, load_snapshot, save_snapshot
+from litetransformer.train.step import Step
+from litetransformer.train.weights import average_weights, save_epoch_weights
+
+LOG_EVERY = 50
+"""Updates between two lines of the log: each reads the loss, which waits for the device."""
+
+
+class TrainingData(Protocol):
+    """What the loop trains on: the same batches for an epoch's number, every time."""
+
+    def epoch(self, number: int) -> Sequence[Any]:
+        """The batches of epoch `number`, from 0, in their order."""
+
+    def load(self, batch: Any) -> TrainingBatch:
+        """The tensors of one batch."""
+
+
+Weights = Mapping[str, Tensor]
+
+
+def train(
+    model: nn.Module,
+    data: TrainingData,
+    training: Training,
+    folder: Path,
+    *,
+    identity: Mapping[str, Any],
+    accept: Callable[[Mapping[str, Any]], None],
+    evaluate: Callable[[nn.Module], dict[str, float]],
+    publish: Callable[[Weights, dict[str, float]], None],
+    report: Report,
+    device: torch.device,
+) -> Progress:
+    """Train `model` until its updates are done or it no longer gets better; returns where it ended.
+
+    What can be resumed lives in `folder`; the same call goes on from the newest snapshot there, after
+    `accept` has agreed to that run's identity. `evaluate` gives validation scores (``loss`` in bits a token,
+    lower is better; ``bleu``, higher is), `publish` receives the weights that become the model.
+
+    Raises Interrupted after SIGINT or SIGTERM, once the state is saved.
+    """
+    model.to(device)
+    optimizer = training.optimizer.build(model)
+    step = Step(model, optimizer, training, device)
+    progress = Progress()
+    if (resumed := load_snapshot(folder, model, optimizer)) is not None:
+        progress, found, problems = resumed
+        accept(found)
+        step.loss.fill_(progress.loss)
+        for problem in problems:
+            report.warn(problem)
+        report.event("resume", update=progress.update, epoch=progress.epoch)
+
+    def save() -> None:
+        progress.loss = float(step.loss)
+        save_snapshot(folder, model, optimizer, progress, identity)
+
+    def validate() -> None:
+        scores = evaluate(model)
+        progress.validated = progress.update
+        better = _better(scores, progress.best, training)
+        progress.best, progress.stale = (scores[training.best_by], 0) if better else (progress.best, progress.stale + 1)
+        report.event("valid", update=progress.update, epoch=progress.epoch, best=better, **scores)
+        if (better and training.keep == "best") or training.keep == "last":
+            publish(dict(model.named_parameters()), scores)
+
+    with Signals() as signals, report.running(training.updates):
+        while not _done(progress, training):
+            plan = data.epoch(progress.epoch)
+            while progress.position < len(plan) and progress.update < training.updates:
+                began = time.perf_counter()
+                group = plan[progress.position : progress.position + training.accumulate]
+                batches = [data.load(batch) for batch in group]
+                step(batches, progress.update + 1)
+                progress.update += 1
+                progress.position += len(group)
+                progress.tokens += (tokens := sum(batch.tokens for batch in batches))
+                progress.loss_tokens += tokens
+                if progress.update % LOG_EVERY == 0:
+                    loss, progress.loss_tokens = step.read() / progress.loss_tokens, 0
+                    report.train(progress, loss, training.schedule.rate(progress.update))
+                progress.seconds += time.perf_counter() - began
+                report.tick(progress)
+                if _due(progress.update, training.validate_every):
+                    validate()
+                    if _done(progress, training):
+                        break
+                if _due(progress.update, training.save_every):
+                    save()
+                if signals.received:
+                    save()
+                    raise Interrupted(signals.received)
+            if progress.position >= len(plan):
+                progress.epoch, progress.position = progress.epoch + 1, 0
+                _end_epoch(model, training, folder, progress, validate)
+                save()
+        if training.keep == "average":
+            _publish_average(model, training, folder, progress, evaluate, publish, report)
+        elif progress.validated != progress.update:
+            validate()
+        save()
+    report.event("end", update=progress.update, epoch=progress.epoch, seconds=round(progress.seconds, 3))
+    return progress
+
+
+def _end_epoch(
+    model: nn.Module, training: Training, folder: Path, progress: Progress, validate: Callable[[], None]
+) -> None:
+    if training.keep == "average":
+        save_epoch_weights(folder, model, progress.update, training.average)
+    if not training.validate_every:
+        validate()
+
+
+def _publish_average(
+    model: nn.Module,
+    training: Training,
+    folder: Path,
+    progress: Progress,
+    evaluate: Callable[[nn.Module], dict[str, float]],
+    publish: Callable[[Weights, dict[str, float]], None],
+    report: Report,
+) -> None:
+    """Publish the mean of the last epochs' weights; `model` itself keeps those that training goes on from."""
+    mean = average_weights(folder, training.average, progress.update)
+    if not mean:
+        mean = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    own = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    _put(model, mean)
+    scores = evaluate(model)
+    report.event("average", update=progress.update, epochs=min(training.average, progress.epoch), **scores)
+    publish(mean, scores)
+    _put(model, own)
+
+
+def _put(model: nn.Module, weights: Weights) -> None:
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])
+
+
+def _better(scores: Mapping[str, float], best: float | None, training: Training) -> bool:
+    if training.best_by not in scores:
+        raise InputError(
+            f"validation gives no {training.best_by}", field="train.best_by", remedy=f"one of: {', '.join(scores)}"
+        )
+    score = scores[training.best_by]
+    return best is None or (score < best if training.best_by == "loss" else score > best)
+
+
+def _due(update: int, every: int) -> bool:
+    return every > 0 and update % every == 0
+
+
+def _done(progress: Progress, training: Training) -> bool:
+    worn_out = training.patience > 0 and progress.stale >= training.patience
+    return progress.update >= training.updates or worn_out

@@ -1,0 +1,52 @@
+"""How to train, as a value: everything that the loop is told."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from litetransformer.core.spec import Spec
+from litetransformer.train.optimizer import Adam
+from litetransformer.train.schedule import InverseSqrt, Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Spec):
+    """The training of one model.
+
+    A batch holds at most `batch_tokens` tokens a side, padding included, and an update `accumulate` batches.
+    Validation happens every `validate_every` updates (0: after every epoch); training stops after `updates`,
+    or once `patience` validations in a row brought nothing better (0: never). `keep` says which weights
+    become the model: the ``best`` by `best_by`, the ``last``, or the ``average`` of the weights at the last
+    `average` epoch ends (IWSLT in the paper: 10).
+    """
+
+    updates: int = 50_000
+    batch_tokens: int = 4096
+    accumulate: int = 1
+    longest: int = 256
+    optimizer: Adam = field(default_factory=Adam)
+    schedule: Schedule = field(default_factory=InverseSqrt)
+    label_smoothing: float = 0.1
+    clip: float = 0.0
+    validate_every: int = 0
+    save_every: int = 0
+    patience: int = 0
+    best_by: Literal["loss", "bleu"] = "loss"
+    keep: Literal["best", "last", "average"] = "best"
+    average: int = 10
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("updates", "batch_tokens", "accumulate", "longest", "average"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        for name in ("validate_every", "save_every", "patience", "clip"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative; 0 turns it off")
+        if not 0.0 <= self.label_smoothing < 1.0:
+            raise ValueError(f"label_smoothing={self.label_smoothing} must be in [0, 1)")
+        if self.batch_tokens < self.longest:
+            raise ValueError(
+                f"batch_tokens={self.batch_tokens} must hold one sentence of longest={self.longest} tokens; "
+                "raise the one or lower the other"
+            )

@@ -1,0 +1,109 @@
+"""What a run needs to go on: weights, optimiser, and where it was, in one checked file, the last two kept."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from litetransformer.core.errors import InputError
+from litetransformer.core.files import sweep_partial
+from litetransformer.models.tensors import check_tensors, load_tensors, save_tensors
+
+KEPT = 2
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run is. `position` counts the batches of `epoch` that are done; `best` is the best score so
+    far, `validated` the update of the last validation.
+
+    `loss` (bits) over `loss_tokens` is what the next line of the log will average.
+    """
+
+    update: int = 0
+    epoch: int = 0
+    position: int = 0
+    best: float | None = None
+    stale: int = 0
+    validated: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    loss: float = 0.0
+    loss_tokens: int = 0
+
+
+def snapshots(folder: Path) -> list[Path]:
+    """The snapshots in `folder`, newest first."""
+    found = [path for path in folder.glob("state-*.safetensors") if re.fullmatch(r"state-\d+", path.stem)]
+    return sorted(found, reverse=True)
+
+
+def save_snapshot(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    identity: Mapping[str, Any],
+) -> None:
+    """Write the run's state under its update's number and remove all but the newest `KEPT`.
+
+    `identity` says what the run is made of (recipe, data); a later `load_snapshot` returns it.
+    """
+    tensors = {f"model/{name}": tensor for name, tensor in model.named_parameters()}
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"optimizer/{key}/{name}"] = value
+    facts = {"progress": dataclasses.asdict(progress), "identity": dict(identity)}
+    save_tensors(folder / f"state-{progress.update:09d}.safetensors", tensors, facts)
+    for path in snapshots(folder)[KEPT:]:
+        path.unlink()
+
+
+def load_snapshot(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, dict[str, Any], list[str]] | None:
+    """Put the newest good snapshot into `model` and `optimizer`; None where there is none.
+
+    Returns where the run was, its identity, and a sentence for each damaged snapshot that was passed over.
+
+    Raises InputError when there are snapshots and every one of them is damaged.
+    """
+    if not folder.is_dir():
+        return None
+    sweep_partial(folder)
+    problems: list[InputError] = []
+    for path in snapshots(folder):
+        try:
+            tensors, facts = load_tensors(path)
+            progress = Progress(**facts["progress"])
+            _restore(model, optimizer, tensors, path)
+            return progress, facts["identity"], [f"{problem}; an older one is used" for problem in problems]
+        except InputError as error:
+            problems.append(error)
+    if problems:
+        raise problems[0]
+    return None
+
+
+def _restore(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], path: Path
+) -> None:
+    parameters = dict(model.named_parameters())
+    weights = {
+        name.removeprefix("model/"): tensor for name, tensor in tensors.items() if name.startswith("model/")
+    }
+    check_tensors(weights, parameters, path)
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+    for name, parameter in parameters.items():
+        state = {}
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            if (tensor := tensors.get(f"optimizer/{key}/{name}")) is not None:
+                state[key] = tensor if key == "step" and parameter.device.type == "cpu" else tensor.to(parameter.device)
+        if state:
+            optimizer.state[parameter] = state
