@@ -9,11 +9,17 @@ from random import Random
 import pytest
 
 from litetransformer.core.errors import InputError, MissingExtraError
-from litetransformer.tasks import sentences
-from litetransformer.tasks.sentence_patterns import (
+from litetransformer.tasks.sentences import (
+    CLAUSE_PATTERNS,
+    TEMPLATE_PATTERNS,
+    generate,
+    generate_pairs,
+    split_of,
+)
+from litetransformer.tasks.sentences.fillers import SLOTS, Fillers, _percent
+from litetransformer.tasks.sentences.grammar import (
     FIRST,
     PLURAL,
-    TEMPLATES,
     THIRD,
     Clause,
     Noun,
@@ -22,23 +28,14 @@ from litetransformer.tasks.sentence_patterns import (
     Verb,
     counted,
     definite,
-    fill,
     indefinite,
     main_then_subordinate,
     relative,
     sentence,
-    slots,
     subordinate_then_main,
     with_preposition,
 )
-from litetransformer.tasks.sentences import (
-    CLAUSE_PATTERNS,
-    SLOTS,
-    TEMPLATE_PATTERNS,
-    Fillers,
-    generate_pairs,
-    split_of,
-)
+from litetransformer.tasks.sentences.templates import PREDICATES, TEMPLATES, fill, slots
 
 SPLITS = ("train", "valid", "test")
 
@@ -120,7 +117,7 @@ def test_every_sentence_is_one_clean_line_of_plausible_length(pairs):
 
 def test_short_sentences_are_left_out(monkeypatch):
     short = {"short": lambda draw: Phrase(*[f"Just {draw.number(1, 9999)} or so."] * 2)}
-    monkeypatch.setattr(sentences, "CLAUSE_PATTERNS", short)
+    monkeypatch.setattr(generate, "CLAUSE_PATTERNS", short)
     assert all(len(text.split()) >= 6 for pair in generate_pairs(50, seed=1, split="train") for text in pair)
 
 
@@ -155,7 +152,7 @@ def test_a_pattern_is_not_soon_exhausted(name):
 
 def test_both_sides_of_a_template_name_the_same_slots_and_every_slot_is_named():
     named = set()
-    for template in (*TEMPLATES.values(), *sentences._PREDICATES):
+    for template in (*TEMPLATES.values(), *PREDICATES):
         assert set(slots(template)) == set(slots(Phrase(template.english, "")))
         named |= {slot.removesuffix("_2") for slot in slots(template)}
     assert named == set(SLOTS)
@@ -185,7 +182,7 @@ def test_an_unknown_split_and_a_negative_count_are_refused_at_once():
 
 def test_cldr_s_narrow_spaces_become_plain_ones():
     assert Fillers(Random(1)).clock(14, 14).english.endswith(" PM")
-    assert sentences._percent(0.125) == ("12,5 %", "12.5%")
+    assert _percent(0.125) == ("12,5 %", "12.5%")
 
 
 def test_a_full_date_is_set_off_by_commas_in_german():

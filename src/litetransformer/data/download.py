@@ -16,15 +16,18 @@ from typing import IO, Any
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import atomic_writer, sha256_of_file
 
+Progress = Callable[[str, int, int | None], None]
+"""Told a file's name, the bytes received so far, and the bytes in all (None where the server doesn't say)."""
+
 _PIECE = 2**20
 _PATIENCE = 60
-LARGEST_TEXT = 64 * 2**30
-"""Bytes that one file in an archive may unpack to; the largest one in use has 4 GB."""
+_LARGEST_GROWTH = 100
+_SMALL = 2**24
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file on the network. `sha256` is None where its home publishes none: only its length is checked then."""
+    """A file on the network. Where its home publishes no `sha256`, only its length is checked."""
 
     url: str
     sha256: str | None = None
@@ -35,11 +38,10 @@ class Remote:
         return PurePosixPath(self.url).name
 
 
-def download(remote: Remote, path: Path, progress: Callable[[int, int | None], None] | None = None) -> None:
+def fetch(remote: Remote, path: Path, progress: Progress | None = None) -> None:
     """Fetch `remote` to `path`, which appears only once it is complete and has its checksum.
 
-    `progress` is told the bytes received so far and in all (None where the server doesn't say). Raises
-    InputError naming the address for whatever goes wrong on the way.
+    Raises InputError naming the address for whatever goes wrong on the way.
     """
     digest = hashlib.sha256()
     received = 0
@@ -51,7 +53,7 @@ def download(remote: Remote, path: Path, progress: Callable[[int, int | None], N
             digest.update(piece)
             received += len(piece)
             if progress is not None:
-                progress(received, total)
+                progress(remote.name, received, total)
         if total is not None and received != total:
             raise _failed(remote, f"the connection ended after {received:,} of {total:,} bytes")
         if remote.sha256 is not None and digest.hexdigest() != remote.sha256:
@@ -62,7 +64,9 @@ def check(remote: Remote, path: Path) -> None:
     """Raises InputError where the file that stands for `remote` has another checksum."""
     if remote.sha256 is not None and sha256_of_file(path) != remote.sha256:
         raise InputError(
-            f"its SHA-256 is not {remote.sha256}, that of {remote.url}", path=path, remedy="get the file again"
+            f"its SHA-256 is not {remote.sha256}, that of {remote.url}",
+            path=path,
+            remedy="get the file again",
         )
 
 
@@ -75,14 +79,20 @@ def extract(archive: Path, wanted: Mapping[str, Path]) -> None:
     """
     missing = dict(wanted)
     try:
+        # Text shrinks to a third or a tenth; what grows more than this was made to fill disks.
+        limit = max(_SMALL, _LARGEST_GROWTH * archive.stat().st_size)
         for name, content in _members(archive):
             if (path := missing.pop(name, None)) is not None:
-                _copy(content, path, archive)
+                _copy(content, path, archive, limit)
             if not missing:
                 return
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise InputError(f"damaged: {error}", path=archive, remedy="get the file again") from error
-    raise InputError(f"holds no {', '.join(sorted(missing))}", path=archive, remedy="is it the right archive?")
+    except OSError as error:
+        raise InputError(error.strerror or str(error), path=archive) from error
+    raise InputError(
+        f"holds no {', '.join(sorted(missing))}", path=archive, remedy="is it the right archive?"
+    )
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -100,13 +110,13 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 yield PurePosixPath(member.name).name, extracted
 
 
-def _copy(content: IO[bytes], path: Path, archive: Path) -> None:
+def _copy(content: IO[bytes], path: Path, archive: Path, limit: int) -> None:
     written = 0
     with atomic_writer(path) as file:
         while piece := content.read(_PIECE):
             written += len(piece)
-            if written > LARGEST_TEXT:
-                raise InputError(f"{path.name} unpacks to more than {LARGEST_TEXT:,} bytes", path=archive)
+            if written > limit:
+                raise InputError(f"{path.name} unpacks to more than {limit:,} bytes", path=archive)
             file.write(piece)
 
 

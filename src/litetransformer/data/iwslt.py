@@ -1,4 +1,4 @@
-"""The talks of IWSLT'14: its tagged training files, its marked-up test files, and the paper's cleaning of them.
+"""The talks of IWSLT'14: tagged training files, marked-up test files, and how the paper cleans them.
 
 The paper's preparation keeps the talks' titles and descriptions, counts Moses words, drops pairs outside
 1–175 words or with a ratio above 1.5, and holds out every 23rd pair that is left for validation.
@@ -34,6 +34,11 @@ def read_segments(path: Path) -> Iterator[str]:
     for line in read_lines(path):
         if found := _SEGMENT.search(line):
             yield html.unescape(found[1]).strip()
+
+
+def read_talks(path: Path) -> Iterator[str]:
+    """The texts of a test file of talks, with straight apostrophes, as the paper's preparation has them."""
+    return (text.replace("’", "'") for text in read_segments(path))
 
 
 def clean(

@@ -7,12 +7,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from litetransformer.core.tokens import PAD
 from litetransformer.layers.embedding import Embedding, positions_of
 from litetransformer.layers.stack import Stack
 from litetransformer.layers.sublayer import Costs, Tree
-
-PAD = 0
-"""The token id of padding, in every vocabulary."""
 
 
 class Seq2Seq(nn.Module):

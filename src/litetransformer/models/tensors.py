@@ -1,7 +1,7 @@
 """Tensors on disk: one safetensors file with its own SHA-256 inside.
 
-safetensors alone loads flipped bits without a word. Here the header's metadata holds one entry with a JSON text,
-whose ``sha256`` is that of the whole file with those 64 digits as zeros: one file, written in one step, in which
+safetensors alone loads flipped bits without a word. Here the header's metadata holds one JSON text, whose
+``sha256`` is that of the whole file with those 64 digits as zeros: one file, written in one step, in which
 every bit is guarded, the header's too.
 """
 
@@ -54,7 +54,7 @@ def read_facts(path: Path) -> dict[str, Any]:
             text = metadata.get("__metadata__", {}).get(_KEY) if isinstance(metadata, dict) else None
             facts = parse_json(text, path=path) if isinstance(text, str) else None
             if not isinstance(facts, dict) or not re.fullmatch("[0-9a-f]{64}", str(facts.get("sha256"))):
-                raise InputError("has no checksum of ours", path=path, remedy="was it written by another program?")
+                raise InputError("holds no checksum", path=path, remedy="was another program its writer?")
             stated = facts.pop("sha256")
             digest = hashlib.sha256(start + header.replace(stated.encode(), _UNSET.encode(), 1))
             while piece := file.read(_PIECE):

@@ -40,8 +40,6 @@ def train(
     training: Training,
     folder: Path,
     *,
-    identity: Mapping[str, Any],
-    accept: Callable[[Mapping[str, Any]], None],
     evaluate: Callable[[nn.Module], dict[str, float]],
     publish: Callable[[Weights, dict[str, float]], None],
     report: Report,
@@ -49,9 +47,9 @@ def train(
 ) -> Progress:
     """Train `model` until its updates are done or it no longer gets better; returns where it ended.
 
-    What can be resumed lives in `folder`; the same call goes on from the newest snapshot there, after
-    `accept` has agreed to that run's identity. `evaluate` gives validation scores (``loss`` in bits a token,
-    lower is better; ``bleu``, higher is), `publish` receives the weights that become the model.
+    What can be resumed lives in `folder`; the same call goes on from the newest snapshot there. `evaluate`
+    gives validation scores (``loss`` in bits a token, lower is better; ``bleu``, higher is), `publish`
+    receives the weights that become the model.
 
     Raises Interrupted after SIGINT or SIGTERM, once the state is saved.
     """
@@ -60,23 +58,24 @@ def train(
     step = Step(model, optimizer, training, device)
     progress = Progress()
     if (resumed := load_snapshot(folder, model, optimizer)) is not None:
-        progress, found, problems = resumed
-        accept(found)
+        progress, problems = resumed
         step.loss.fill_(progress.loss)
         for problem in problems:
             report.warn(problem)
-        report.event("resume", update=progress.update, epoch=progress.epoch)
+        report.event("resume", {"update": progress.update, "epoch": progress.epoch})
 
     def save() -> None:
         progress.loss = float(step.loss)
-        save_snapshot(folder, model, optimizer, progress, identity)
+        save_snapshot(folder, model, optimizer, progress)
 
     def validate() -> None:
         scores = evaluate(model)
         progress.validated = progress.update
         better = _better(scores, progress.best, training)
-        progress.best, progress.stale = (scores[training.best_by], 0) if better else (progress.best, progress.stale + 1)
-        report.event("valid", update=progress.update, epoch=progress.epoch, best=better, **scores)
+        progress.best, progress.stale = (
+            (scores[training.best_by], 0) if better else (progress.best, progress.stale + 1)
+        )
+        report.event("valid", {"update": progress.update, "epoch": progress.epoch, "best": better, **scores})
         if (better and training.keep == "best") or training.keep == "last":
             publish(dict(model.named_parameters()), scores)
 
@@ -115,7 +114,9 @@ def train(
         elif progress.validated != progress.update:
             validate()
         save()
-    report.event("end", update=progress.update, epoch=progress.epoch, seconds=round(progress.seconds, 3))
+    report.event(
+        "end", {"update": progress.update, "epoch": progress.epoch, "seconds": round(progress.seconds, 3)}
+    )
     return progress
 
 
@@ -144,7 +145,9 @@ def _publish_average(
     own = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     _put(model, mean)
     scores = evaluate(model)
-    report.event("average", update=progress.update, epochs=min(training.average, progress.epoch), **scores)
+    report.event(
+        "average", {"update": progress.update, "epochs": min(training.average, progress.epoch), **scores}
+    )
     publish(mean, scores)
     _put(model, own)
 
@@ -158,7 +161,9 @@ def _put(model: nn.Module, weights: Weights) -> None:
 def _better(scores: Mapping[str, float], best: float | None, training: Training) -> bool:
     if training.best_by not in scores:
         raise InputError(
-            f"validation gives no {training.best_by}", field="train.best_by", remedy=f"one of: {', '.join(scores)}"
+            f"validation gives no {training.best_by}",
+            field="train.best_by",
+            remedy=f"one of: {', '.join(scores)}",
         )
     score = scores[training.best_by]
     return best is None or (score < best if training.best_by == "loss" else score > best)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from litetransformer.models.seq2seq import PAD
+from litetransformer.core.tokens import PAD
 
 
 def smoothed_cross_entropy(

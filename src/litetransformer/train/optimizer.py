@@ -10,7 +10,7 @@ from litetransformer.core.spec import Spec
 
 @dataclass(frozen=True, kw_only=True)
 class Adam(Spec):
-    """Adam; `weight_decay` is decoupled: each update shrinks every weight by rate · weight_decay (PAPER §3)."""
+    """Adam; `weight_decay` is decoupled: an update shrinks each weight by rate · weight_decay (PAPER §3)."""
 
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8

@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ class Report:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as self._progress:
-            self._task = self._progress.add_task("starting", total=updates)
+        with Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as shown:
+            self._progress, self._task = shown, shown.add_task("starting", total=updates)
             try:
                 yield
             finally:
@@ -53,20 +53,12 @@ class Report:
         before, tokens = self._last
         speed = (progress.tokens - tokens) / (now - before) if before else 0.0
         self._last = (now, progress.tokens)
-        self.event(
-            "train",
-            update=progress.update,
-            epoch=progress.epoch,
-            loss=loss,
-            rate=rate,
-            tokens=progress.tokens,
-            tokens_per_second=round(speed, 1),
-            shown=False,
-        )
+        values = {"loss": loss, "rate": rate, "tokens": progress.tokens, "tokens_per_second": round(speed, 1)}
+        self.event("train", {"update": progress.update, "epoch": progress.epoch, **values}, shown=False)
         if self._progress is not None:
             self._progress.update(self._task, description=f"loss {loss:.3f} bits · {speed:,.0f} tokens/s")
 
-    def event(self, event: str, *, shown: bool = True, **values: Any) -> None:
+    def event(self, event: str, values: Mapping[str, Any], *, shown: bool = True) -> None:
         """Log an event; show it unless told otherwise."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as log:
@@ -76,11 +68,13 @@ class Report:
                 if isinstance(value, float):
                     self._board.add_scalar(f"{event}/{name}", value, values.get("update", 0))
         if shown and not self.quiet:
-            self._print(f"{event}: " + " · ".join(f"{name} {_short(value)}" for name, value in values.items()))
+            self._print(
+                f"{event}: " + " · ".join(f"{name} {_short(value)}" for name, value in values.items())
+            )
 
     def warn(self, sentence: str) -> None:
         """Show and log a warning."""
-        self.event("warning", message=sentence, shown=False)
+        self.event("warning", {"message": sentence}, shown=False)
         if not self.quiet:
             self._print(f"warning: {sentence}")
 

@@ -35,7 +35,7 @@ class InverseSqrt(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine(Schedule):
-    """Linear warm-up from `start` to `peak`, then half a cosine down to `end` over `period` updates (§3, WMT)."""
+    """Linear warm-up from `start` to `peak`, then half a cosine to `end` over `period` updates (PAPER §3)."""
 
     peak: float = 1e-3
     warmup: int = 10_000

@@ -2,9 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,28 +45,24 @@ def save_snapshot(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
-    identity: Mapping[str, Any],
 ) -> None:
-    """Write the run's state under its update's number and remove all but the newest `KEPT`.
-
-    `identity` says what the run is made of (recipe, data); a later `load_snapshot` returns it.
-    """
+    """Write the run's state under its update's number and remove all but the newest `KEPT`."""
     tensors = {f"model/{name}": tensor for name, tensor in model.named_parameters()}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{key}/{name}"] = value
-    facts = {"progress": dataclasses.asdict(progress), "identity": dict(identity)}
-    save_tensors(folder / f"state-{progress.update:09d}.safetensors", tensors, facts)
+    path = folder / f"state-{progress.update:09d}.safetensors"
+    save_tensors(path, tensors, {"progress": dataclasses.asdict(progress)})
     for path in snapshots(folder)[KEPT:]:
         path.unlink()
 
 
 def load_snapshot(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, dict[str, Any], list[str]] | None:
+) -> tuple[Progress, list[str]] | None:
     """Put the newest good snapshot into `model` and `optimizer`; None where there is none.
 
-    Returns where the run was, its identity, and a sentence for each damaged snapshot that was passed over.
+    Returns where the run was, and a sentence for each damaged snapshot that was passed over.
 
     Raises InputError when there are snapshots and every one of them is damaged.
     """
@@ -81,7 +75,7 @@ def load_snapshot(
             tensors, facts = load_tensors(path)
             progress = Progress(**facts["progress"])
             _restore(model, optimizer, tensors, path)
-            return progress, facts["identity"], [f"{problem}; an older one is used" for problem in problems]
+            return progress, [f"{problem}; an older one is used" for problem in problems]
         except InputError as error:
             problems.append(error)
     if problems:
@@ -104,6 +98,10 @@ def _restore(
         state = {}
         for key in ("step", "exp_avg", "exp_avg_sq"):
             if (tensor := tensors.get(f"optimizer/{key}/{name}")) is not None:
-                state[key] = tensor if key == "step" and parameter.device.type == "cpu" else tensor.to(parameter.device)
+                state[key] = (
+                    tensor
+                    if key == "step" and parameter.device.type == "cpu"
+                    else tensor.to(parameter.device)
+                )
         if state:
             optimizer.state[parameter] = state

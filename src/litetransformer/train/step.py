@@ -63,7 +63,7 @@ class Step:
         self.optimizer.step()
 
     def read(self) -> float:
-        """The summed training loss, in bits, since the last reading; raises InputError if it was not finite."""
+        """The training loss since the last reading, a sum in bits; InputError if it was not finite."""
         bad = int(self.first_bad)
         if bad >= 0:
             raise _not_finite(bad)

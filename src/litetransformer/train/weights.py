@@ -11,13 +11,15 @@ from litetransformer.models.tensors import load_tensors, save_tensors
 
 def save_epoch_weights(folder: Path, model: nn.Module, update: int, keep: int) -> None:
     """Keep `model`'s weights of now under its update's number, and only the newest `keep` of such files."""
-    save_tensors(folder / f"weights-{update:09d}.safetensors", dict(model.named_parameters()), {"update": update})
+    save_tensors(
+        folder / f"weights-{update:09d}.safetensors", dict(model.named_parameters()), {"update": update}
+    )
     for path in _files(folder)[keep:]:
         path.unlink()
 
 
 def average_weights(folder: Path, last: int, up_to: int) -> dict[str, Tensor]:
-    """The mean of the newest `last` kept weights not newer than update `up_to` (PAPER §3: the last 10 epochs)."""
+    """The mean of the newest `last` weights up to update `up_to` (PAPER §3: those of 10 epochs)."""
     total: dict[str, Tensor] = {}
     paths = [path for path in _files(folder) if int(path.stem.split("-")[1]) <= up_to][:last]
     for path in paths:

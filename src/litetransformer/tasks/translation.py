@@ -1,0 +1,172 @@
+"""Translation from a recipe to a scored model: data, training and decoding put together."""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from litetransformer.core.errors import InputError
+from litetransformer.core.files import only_writer, read_json, write_json
+from litetransformer.core.spec import from_json, to_json
+from litetransformer.data.batching import BatchPlan
+from litetransformer.decode.score import Score, bleu, chrf
+from litetransformer.models.seq2seq import Seq2Seq
+from litetransformer.tasks.model_folder import ModelCard, save_model
+from litetransformer.tasks.prepare import Prepared, prepare
+from litetransformer.tasks.recipe import Recipe
+from litetransformer.tasks.translator import Translator
+from litetransformer.train.loop import train
+from litetransformer.train.loss import smoothed_cross_entropy
+from litetransformer.train.report import Report
+from litetransformer.train.snapshot import Progress
+
+RECIPE = "recipe.json"
+MAY_CHANGE = ("train.updates", "train.patience", "train.save_every")
+"""What a resumed run may change without being told so: none of it alters an update that is already made."""
+
+
+def train_translator(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    device: torch.device | str = "cpu",
+    workers: int = 1,
+    accept_changes: bool = False,
+    report: Report | None = None,
+    watch: Callable[[Translator], None] | None = None,
+) -> Progress:
+    """Train the model of `recipe` in `folder`, or go on with the run that is there; leaves a model to `load`.
+
+    `watch` is called with the current model at every validation. `accept_changes` lets a resumed run change
+    what would otherwise be refused.
+
+    Raises InputError for wrong input, Interrupted after a signal once the run is saved.
+    """
+    device = torch.device(device)
+    report = report or Report(folder)
+    with only_writer(folder):
+        _claim(folder, recipe, accept_changes)
+        prepared = prepare(recipe, folder, workers=workers)
+        torch.manual_seed(recipe.train.seed)
+        model = recipe.model.build(prepared.source.size, prepared.target.size)
+        card = _card(recipe, prepared)
+        plan = BatchPlan(
+            prepared.train,
+            budget=recipe.train.batch_tokens,
+            seed=recipe.train.seed,
+            fixed=device.type == "cuda",
+        )
+        return train(
+            model,
+            plan,
+            recipe.train,
+            folder / "checkpoints",
+            evaluate=functools.partial(
+                evaluate, prepared=prepared, recipe=recipe, device=device, card=card, watch=watch
+            ),
+            publish=lambda weights, _scores: save_model(folder, card, weights),
+            report=report,
+            device=device,
+        )
+
+
+def evaluate(
+    model: nn.Module,
+    *,
+    prepared: Prepared,
+    recipe: Recipe,
+    device: torch.device,
+    card: ModelCard | None = None,
+    watch: Callable[[Translator], None] | None = None,
+) -> dict[str, float]:
+    """The validation loss (bits a token, no smoothing), and BLEU by greedy search where training needs it."""
+    assert isinstance(model, Seq2Seq)
+    model.eval()
+    scores = {"loss": validation_loss(model, prepared, recipe, device)}
+    translator = Translator(
+        model,
+        prepared.source,
+        prepared.target,
+        replace(recipe.search, beam=1, n_best=1),
+        device=device,
+        card=card,
+    )
+    if recipe.train.best_by == "bleu":
+        sources, references = zip(*prepared.valid_pairs, strict=True)
+        found = translator.translate(list(sources), batch_tokens=16384)
+        scores["bleu"] = bleu(
+            found, [list(references)], mode=recipe.scoring, language=recipe.data.target_language
+        ).value
+    if watch is not None:
+        watch(translator)
+    model.train()
+    return scores
+
+
+@torch.no_grad()
+def validation_loss(model: Seq2Seq, prepared: Prepared, recipe: Recipe, device: torch.device) -> float:
+    """The cross-entropy of the validation set in bits a token."""
+    plan = BatchPlan(prepared.valid, budget=max(recipe.train.batch_tokens, int(prepared.valid.index.longest)))
+    total, tokens = torch.zeros((), dtype=torch.float64), 0
+    for batch in plan.in_order():
+        loaded = plan.load(batch).to(device)
+        logits = model(loaded.source, loaded.target_in)
+        total += smoothed_cross_entropy(logits, loaded.target_out, 0.0).double().cpu()
+        tokens += loaded.tokens
+    return float(total) / tokens / math.log(2)
+
+
+def score_translations(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, mode: str, language: str
+) -> list[Score]:
+    """BLEU in `mode` and, on plain text, chrF."""
+    scores = [bleu(hypotheses, references, mode=mode, language=language)]  # type: ignore[arg-type]
+    return [*scores, chrf(hypotheses, references)] if mode == "sacrebleu" else scores
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """The recipe that the run in `folder` was started with."""
+    path = folder / RECIPE
+    if not path.is_file():
+        raise InputError("no training run here", path=folder, remedy=f"name a folder that has a {RECIPE}")
+    return from_json(read_json(path), Recipe, path=str(path))
+
+
+def _card(recipe: Recipe, prepared: Prepared) -> ModelCard:
+    return ModelCard(
+        model=recipe.model,
+        source=prepared.source_file,
+        target=prepared.target_file,
+        source_language=recipe.data.source_language,
+        target_language=recipe.data.target_language,
+        search=recipe.search,
+        scoring=recipe.scoring,
+    )
+
+
+def _claim(folder: Path, recipe: Recipe, accept_changes: bool) -> None:
+    """Make `folder` that of `recipe`'s run; InputError where it is another's and that is not accepted."""
+    if (folder / RECIPE).is_file() and not accept_changes:
+        differences = _differences(to_json(read_recipe(folder)), to_json(recipe))
+        if changed := [name for name in differences if name not in MAY_CHANGE]:
+            raise InputError(
+                f"the run here was started with another {', '.join(changed)}",
+                path=folder,
+                field=changed[0],
+                remedy="use its own settings, another --out, or --accept-changes to go on with the new ones",
+            )
+    write_json(folder / RECIPE, to_json(recipe))
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """The dotted names of the fields in which two JSON values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(set(old) | set(new))
+        dotted = {key: f"{name}.{key}" if name else key for key in keys}
+        return [found for key in keys for found in _differences(old.get(key), new.get(key), dotted[key])]
+    return [] if old == new else [name]
