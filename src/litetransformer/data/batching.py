@@ -4,7 +4,7 @@ A row belongs to the shortest length of a ladder that holds both its sides. A ba
 only, at most ``budget // L`` of them, so that a side never has more than `budget` tokens, padding included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +47,15 @@ class TrainingBatch:
 
     def to(self, device: "torch.device | str") -> "TrainingBatch":
         """The same batch on `device`."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> "TrainingBatch":
+        """The same batch in memory that a GPU copies from while the program goes on."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, function: "Callable[[Tensor], Tensor]") -> "TrainingBatch":
         return TrainingBatch(
-            self.source.to(device, non_blocking=True),
-            self.target_in.to(device, non_blocking=True),
-            self.target_out.to(device, non_blocking=True),
-            self.tokens,
+            function(self.source), function(self.target_in), function(self.target_out), self.tokens
         )
 
 

@@ -69,6 +69,8 @@ class SentencePieceTokenizer:
         Raises InputError naming `path` for a file that is missing, changed, damaged, huge, or no such model.
         """
         content = read_checked(path, digest)
+        if not content:
+            raise _damaged(path, "empty")
         try:
             tokenizer = cls(content)
         except (RuntimeError, ValueError) as error:
@@ -222,7 +224,7 @@ def _cannot_train(size: int, message: str) -> InputError:
             field="size",
             remedy=f"choose {smallest} or more",
         )
-    if "sentences_.empty()" in message:
+    if "sentences_.empty()" in message or "all_chars_count" in message:
         return InputError(
             "there is no text to learn a vocabulary from", remedy="give lines that are not empty"
         )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from litetransformer.core.errors import InputError
 from litetransformer.data.batching import TrainingBatch
+from litetransformer.train.prefetch import loaded
 from litetransformer.train.recipe import Training
 from litetransformer.train.report import Report
 from litetransformer.train.signals import Interrupted, Signals
@@ -30,6 +31,9 @@ class TrainingData(Protocol):
     def load(self, batch: Any) -> TrainingBatch:
         """The tensors of one batch."""
 
+
+SAVE_SECONDS = 60.0
+"""At an epoch's end the state is saved if the last save is longer ago: short epochs would do little else."""
 
 Weights = Mapping[str, Tensor]
 
@@ -56,7 +60,8 @@ def train(
     model.to(device)
     optimizer = training.optimizer.build(model)
     step = Step(model, optimizer, training, device)
-    progress = Progress()
+    progress, saved = Progress(), time.monotonic()
+    ahead = 8 if device.type == "cuda" else 0
     if (resumed := load_snapshot(folder, model, optimizer)) is not None:
         progress, problems = resumed
         step.loss.fill_(progress.loss)
@@ -64,7 +69,13 @@ def train(
             report.warn(problem)
         report.event("resume", {"update": progress.update, "epoch": progress.epoch})
 
+    def load(group: Sequence[Any]) -> list[TrainingBatch]:
+        batches = [data.load(batch) for batch in group]
+        return [batch.pinned() for batch in batches] if device.type == "cuda" else batches
+
     def save() -> None:
+        nonlocal saved
+        saved = time.monotonic()
         progress.loss = float(step.loss)
         save_snapshot(folder, model, optimizer, progress)
 
@@ -82,13 +93,15 @@ def train(
     with Signals() as signals, report.running(training.updates):
         while not _done(progress, training):
             plan = data.epoch(progress.epoch)
-            while progress.position < len(plan) and progress.update < training.updates:
-                began = time.perf_counter()
-                group = plan[progress.position : progress.position + training.accumulate]
-                batches = [data.load(batch) for batch in group]
+            groups = [
+                plan[first : first + training.accumulate]
+                for first in range(progress.position, len(plan), training.accumulate)
+            ]
+            began = time.perf_counter()
+            for batches in loaded(groups[: training.updates - progress.update], load, ahead):
                 step(batches, progress.update + 1)
                 progress.update += 1
-                progress.position += len(group)
+                progress.position += len(batches)
                 progress.tokens += (tokens := sum(batch.tokens for batch in batches))
                 progress.loss_tokens += tokens
                 if progress.update % LOG_EVERY == 0:
@@ -105,10 +118,12 @@ def train(
                 if signals.received:
                     save()
                     raise Interrupted(signals.received)
+                began = time.perf_counter()
             if progress.position >= len(plan):
                 progress.epoch, progress.position = progress.epoch + 1, 0
                 _end_epoch(model, training, folder, progress, validate)
-                save()
+                if time.monotonic() - saved > SAVE_SECONDS:
+                    save()
         if training.keep == "average":
             _publish_average(model, training, folder, progress, evaluate, publish, report)
         elif progress.validated != progress.update:

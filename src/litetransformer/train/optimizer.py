@@ -18,11 +18,14 @@ class Adam(Spec):
 
     def build(self, model: nn.Module) -> torch.optim.AdamW:
         """The optimiser of `model`'s parameters; its learning rate is set before every update."""
+        device = next(model.parameters()).device
+        on_gpu = device.type == "cuda"
         return torch.optim.AdamW(
             list(model.parameters()),
-            lr=0.0,
+            lr=torch.zeros((), device=device) if on_gpu else 0.0,
             betas=self.betas,
             eps=self.eps,
             weight_decay=self.weight_decay,
             fused=True,
+            capturable=on_gpu,
         )

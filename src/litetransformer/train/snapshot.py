@@ -98,10 +98,6 @@ def _restore(
         state = {}
         for key in ("step", "exp_avg", "exp_avg_sq"):
             if (tensor := tensors.get(f"optimizer/{key}/{name}")) is not None:
-                state[key] = (
-                    tensor
-                    if key == "step" and parameter.device.type == "cpu"
-                    else tensor.to(parameter.device)
-                )
+                state[key] = tensor.to(parameter.device)
         if state:
             optimizer.state[parameter] = state

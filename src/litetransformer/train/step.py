@@ -1,7 +1,7 @@
 """One update of the weights: gradients of a few batches, clipped, applied."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,50 +17,43 @@ class Step:
 
     On the CPU a gradient that is not finite raises before the weights change. On a GPU asking would stall the
     device, so such an update is skipped there and `read` raises, naming the first one.
+
+    A GPU spends more time on being told what to do than on doing it for models of this size. So there the work
+    on each batch shape is recorded once as a CUDA graph and replayed (`_Recorder`).
     """
 
     def __init__(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, training: Training, device: torch.device
     ) -> None:
         self.model, self.optimizer, self.training, self.device = model, optimizer, training, device
-        wanted = training.precision
-        self.bf16 = wanted == "bf16" or (wanted == "auto" and device.type == "cuda")
+        on_gpu = device.type == "cuda"
+        self.bf16 = training.precision == "bf16" or (training.precision == "auto" and on_gpu)
         self.parameters = list(model.parameters())
-        self.loss = torch.zeros((), dtype=torch.float64 if device.type == "cpu" else None, device=device)
+        self.loss = torch.zeros((), dtype=torch.float32 if on_gpu else torch.float64, device=device)
         self.first_bad = torch.full((), -1, dtype=torch.long, device=device)
+        # What changes from update to update lives on the device: a recorded graph can't take new numbers.
+        self.update = torch.zeros((), dtype=torch.long, device=device)
+        self.tokens = torch.ones((), device=device)
+        self.recorder = _Recorder() if on_gpu else None
+        for parameter in self.parameters:
+            parameter.grad = torch.zeros_like(parameter)
 
     def __call__(self, batches: Sequence[TrainingBatch], update: int) -> None:
         """Make update number `update` from `batches`."""
         # Dropout follows the update's number alone, so a resumed run draws what the uninterrupted one drew.
         torch.manual_seed(self.training.seed * 1_000_003 + update)
-        tokens = sum(batch.tokens for batch in batches)
         self.model.train()
-        self.optimizer.zero_grad()
-        for batch in batches:
-            loss = self._loss(batch)
-            (loss / tokens).backward()
-            self.loss += loss.detach() / math.log(2)
-        self._apply(update)
-
-    def _loss(self, batch: TrainingBatch) -> Tensor:
-        moved = batch.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = self.model(moved.source, moved.target_in)
-            return smoothed_cross_entropy(logits, moved.target_out, self.training.label_smoothing)
-
-    def _apply(self, update: int) -> None:
-        limit = self.training.clip or math.inf
-        norm = nn.utils.clip_grad_norm_(self.parameters, limit)
-        if self.device.type == "cpu":
-            if not norm.isfinite():
-                raise _not_finite(update)
-        else:
-            bad = ~norm.isfinite()
-            self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
-            self.first_bad.copy_(torch.where(bad & (self.first_bad < 0), update, self.first_bad))
+        self.update.fill_(update)
+        self.tokens.fill_(sum(batch.tokens for batch in batches))
+        rate = self.training.schedule.rate(update)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.training.schedule.rate(update)
-        self.optimizer.step()
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        for batch in batches:
+            self._run(self._accumulate, (batch.source, batch.target_in, batch.target_out))
+        self._run(self._apply, ())
 
     def read(self) -> float:
         """The training loss since the last reading, a sum in bits; InputError if it was not finite."""
@@ -70,6 +63,69 @@ class Step:
         total = float(self.loss)
         self.loss.zero_()
         return total
+
+    def _run(self, work: Callable[..., None], inputs: tuple[Tensor, ...]) -> None:
+        if self.recorder is None:
+            work(*inputs)
+        else:
+            self.recorder(work, inputs)
+
+    def _accumulate(self, source: Tensor, target_in: Tensor, target_out: Tensor) -> None:
+        # The cache of cast weights would outlive a recording, so casts are made anew each time.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
+            logits = self.model(source, target_in)
+            loss = smoothed_cross_entropy(logits, target_out, self.training.label_smoothing)
+        (loss / self.tokens).backward()
+        self.loss += loss.detach() / math.log(2)
+
+    def _apply(self) -> None:
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.training.clip or math.inf)
+        if self.recorder is None:
+            if not norm.isfinite():
+                raise _not_finite(int(self.update))
+        else:
+            bad = ~norm.isfinite()
+            self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
+            self.first_bad.copy_(torch.where(bad & (self.first_bad < 0), self.update, self.first_bad))
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=False)
+
+
+class _Recorder:
+    """Runs work on the GPU: eagerly for its first input shapes, then recorded, from then on replayed.
+
+    The first run is real work and warms up what may not happen during a recording (allocations, handles, the
+    optimiser's state). All graphs share one pool of memory, as they never run at the same time.
+    """
+
+    def __init__(self) -> None:
+        self.seen: set[object] = set()
+        self.graphs: dict[object, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]] = {}
+        self.pool = torch.cuda.graph_pool_handle()
+        self.stream = torch.cuda.Stream()
+
+    def __call__(self, work: Callable[..., None], inputs: tuple[Tensor, ...]) -> None:
+        key = (work.__name__, *(tensor.shape for tensor in inputs))
+        if key not in self.seen:
+            self.seen.add(key)
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                work(*(tensor.to("cuda", non_blocking=True) for tensor in inputs))
+            torch.cuda.current_stream().wait_stream(self.stream)
+            return
+        if key not in self.graphs:
+            fixed = tuple(tensor.to("cuda") for tensor in inputs)
+            graph = torch.cuda.CUDAGraph()
+            # Only this thread is recorded: another one may be pinning memory for the next batches.
+            with torch.cuda.graph(
+                graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"
+            ):
+                work(*fixed)
+            self.graphs[key] = (graph, fixed)
+        graph, fixed = self.graphs[key]
+        for place, tensor in zip(fixed, inputs, strict=True):
+            place.copy_(tensor, non_blocking=True)
+        graph.replay()
 
 
 def _not_finite(update: int) -> InputError:

@@ -14,6 +14,8 @@ SHORT = 256
 
 def _choose(x: Tensor, weights: Tensor, left: int) -> str:
     static, taps, length = weights.dim() == 2, weights.shape[-1], x.shape[1]
+    if x.device.type == "cuda":
+        return "band" if length <= SHORT else "shift"
     if taps <= FEW_TAPS:
         return "grouped" if static else "shift"
     if length <= SHORT:
