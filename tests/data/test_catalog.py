@@ -2,6 +2,7 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import sys
 import tarfile
 import threading
 import zipfile
@@ -9,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from litetransformer.core.errors import InputError
+from litetransformer.core.errors import InputError, MissingExtraError
 from litetransformer.data import catalog
 from litetransformer.data.assemble import Dataset, Part, divide
 from litetransformer.data.catalog import CATALOG, resolve
@@ -289,6 +290,15 @@ def test_a_table_of_columns_is_read(tmp_path, monkeypatch):
     splits = read_all(resolve("cnndm", folder=tmp_path))
     assert [len(splits[split]) for split in ("train", "valid", "test")] == [3, 1, 1]
     assert splits["valid"] == [("validation-00000-of-00001.parquet more", "short")]
+
+
+def test_a_missing_extra_is_named_before_anything_is_fetched(home, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    here = tuple(Remote(f"{home.url}/{remote.name}") for remote in CATALOG["cnndm"].files)
+    monkeypatch.setitem(CATALOG, "cnndm", dataclasses.replace(CATALOG["cnndm"], files=here))
+    with pytest.raises(MissingExtraError, match="extra 'data'"):
+        resolve("cnndm", download=True)
+    assert home.asked == []
 
 
 @pytest.mark.parametrize("name", CATALOG)

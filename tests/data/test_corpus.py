@@ -4,12 +4,13 @@ import json
 import lzma
 import os
 import re
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litetransformer.core.errors import InputError
+from litetransformer.core.errors import InputError, MissingExtraError
 from litetransformer.core.spec import from_json, to_json
 from litetransformer.data.corpus import TextPairs, decode_lines, read_lines, read_pairs
 from litetransformer.data.filters import why_drop
@@ -171,6 +172,12 @@ def test_parquet_columns_are_named_and_may_be_nested(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"t\.parquet: not a readable Parquet file"):
         list(read_pairs(TextPairs(source=str(path), **fields)))
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match="extra 'data'"):
+        pairs_in(tmp_path / "t.parquet", b"")
 
 
 def test_a_description_that_cannot_be_meant_is_refused(tmp_path):

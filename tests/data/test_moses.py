@@ -1,5 +1,7 @@
+import importlib
 import json
 import pickle
+import sys
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 pytest.importorskip("sacremoses")
 pytest.importorskip("subword_nmt")
 
-from litetransformer.core.errors import InputError
+from litetransformer.core.errors import InputError, MissingExtraError
 from litetransformer.data.moses import train_moses
 from litetransformer.data.tokenizer import EOS, PAD, UNK, load_tokenizer
 
@@ -16,13 +18,26 @@ from litetransformer.data.tokenizer import EOS, PAD, UNK, load_tokenizer
 @pytest.fixture(scope="module")
 def both(text):
     return train_moses(
-        zip(text(300), text(300, 1), strict=True), source_language="de", target_language="en", merges=60
+        zip(text(300), text(300, 1), strict=True), source_language="de", target_language="en", merges=30
     )
 
 
 def test_words_are_those_of_moses_in_lowercase(both):
     words = both[0].words("Das „Haus“ [x] ist Q&A da.")
     assert words == ["das", "„", "haus", "“", "&#91;", "x", "&#93;", "ist", "q", "&amp;", "a", "da", "."]
+
+
+@pytest.mark.parametrize(
+    ("line", "last"),
+    [
+        ("in den U.S.A.", ["u.s.a", "."]),
+        ("und so usw.", ["usw", "."]),
+        ("ja...", ["ja", "..."]),
+        (".", ["."]),
+    ],
+)
+def test_the_last_full_stop_is_a_word_as_in_moses_itself(both, line, last):
+    assert both[0].words(line)[-len(last) :] == last
 
 
 def test_pieces_are_those_of_subword_nmt(both, text):
@@ -37,7 +52,7 @@ def test_pieces_are_those_of_subword_nmt(both, text):
         for line in text(300, seed)
     ]
     codes = io.StringIO()
-    learn_bpe(words, codes, 60)
+    learn_bpe(words, codes, 30)
     oracle = BPE(codes)
     for line in words:
         pieces = [both[0].parts.vocabulary[number - UNK - 1] for number in both[0].encode(line)]
@@ -51,7 +66,10 @@ def test_a_sentence_comes_back_detokenised(both):
 
 
 def test_an_unknown_piece_does_not_join_its_neighbours(both):
-    assert both[0].decode(both[0].encode("das ☃ ja☃ nicht")) == "das ja nicht"
+    vocabulary = both[0].parts.vocabulary
+    place = next(place for place, piece in enumerate(vocabulary) if not piece.endswith(" "))
+    ids = [place + UNK + 1, UNK, *both[0].encode("ja")]
+    assert both[0].decode_words(ids) == [vocabulary[place], "ja"]
     assert UNK in both[0].encode("☃")
 
 
@@ -82,6 +100,13 @@ def test_sizes_are_multiples_of_eight_and_a_joint_dictionary_is_one(text):
     assert all(side.size % 8 == 0 for side in (*apart, *joint))
     assert apart[0].parts.vocabulary != apart[1].parts.vocabulary
     assert joint[0].parts.vocabulary == joint[1].parts.vocabulary
+
+
+def test_without_the_packages_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sacremoses", None)
+    monkeypatch.delitem(sys.modules, "litetransformer.data.moses")
+    with pytest.raises(MissingExtraError, match="extra 'paper'"):
+        importlib.import_module("litetransformer.data.moses")
 
 
 def test_training_says_nothing(text, capfd):

@@ -182,6 +182,17 @@ def test_a_flipped_bit_is_found_and_a_cut_file_does_not_open(store, name):
         TokenStore(store.folder)
 
 
+def test_offsets_of_other_tokens_do_not_open(store):
+    path = store.folder / "source.offsets"
+    offsets = np.fromfile(path, "<i8")
+    for place, value in ((-1, offsets[-1] - 1), (0, 1)):
+        changed = offsets.copy()
+        changed[place] = value
+        changed.tofile(path)
+        with pytest.raises(InputError, match=f"{path}: damaged: it does not fit the tokens"):
+            TokenStore(store.folder)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [

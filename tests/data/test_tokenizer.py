@@ -87,6 +87,8 @@ def test_the_same_lines_give_the_same_bytes(text, tokenizer):
 
 def test_training_says_nothing(text, capfd):
     train_sentencepiece(text(100), size=310)
+    with pytest.raises(InputError):
+        train_sentencepiece(text(100), size=10_000)
     assert capfd.readouterr() == ("", "")
 
 

@@ -30,8 +30,10 @@ class InputError(ValueError):
         place = ":".join(str(part) for part in (self.path, self.line, self.field) if part is not None)
         message = f"{place}: {self.what}" if place else self.what
         message = f"{message}; {self.remedy}" if self.remedy else message
-        # A file name or a value may hold a line break; the contract is one line.
-        return message.replace("\r", "\\r").replace("\n", "\\n")
+        # A file name or a value may hold line breaks or terminal codes; the contract is one line of text.
+        return "".join(
+            character if character.isprintable() else ascii(character)[1:-1] for character in message
+        )
 
 
 class MissingExtraError(InputError):

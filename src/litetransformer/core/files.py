@@ -4,8 +4,9 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,7 +29,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
     except OSError as error:
-        raise _cannot_write(path, error, written) from error
+        raise cannot_write(path, error) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -40,7 +41,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         Path(temporary).replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        raise _cannot_write(path, error, written) from error
+        raise cannot_write(path, error, written) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
 
@@ -52,7 +53,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
     except InputError as error:
         if isinstance(error.__cause__, OSError):
-            raise _cannot_write(path, error.__cause__, len(content)) from error.__cause__
+            raise cannot_write(path, error.__cause__, len(content)) from error.__cause__
         raise
 
 
@@ -65,10 +66,13 @@ def read_json(path: Path, *, largest: int = 64 * 2**20) -> Any:
     """The JSON value in `path`.
 
     Raises InputError naming the file and line for text that is not JSON, for duplicate keys, for NaN or
-    Infinity, and for a file of more than `largest` bytes.
+    Infinity, for a file of more than `largest` bytes, and for what is no file (a folder, a pipe, a device).
     """
     try:
-        if path.stat().st_size > largest:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError("is not a file", path=path)
+        if status.st_size > largest:
             raise InputError(f"larger than {largest} bytes, which no such file is", path=path)
         text = path.read_bytes().decode()
     except FileNotFoundError as error:
@@ -98,8 +102,31 @@ def parse_json(text: str, *, path: Path | str | None = None) -> Any:
         return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON: {error.msg}", path=path, line=error.lineno) from error
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError("holds a number of thousands of digits", path=path) from error
     except RecursionError as error:
         raise InputError("nested too deeply", path=path) from error
+
+
+def with_checksum(value: Mapping[str, Any]) -> dict[str, Any]:
+    """`value`, a JSON object, with the SHA-256 of its content under ``sha256``."""
+    return {**value, "sha256": _content_digest(value)}
+
+
+def without_checksum(value: Any, path: Path) -> dict[str, Any]:
+    """What `with_checksum` was given; InputError naming `path` where the content is not what was written."""
+    if not isinstance(value, dict) or "sha256" not in value:
+        raise InputError("holds no checksum", path=path, remedy="was another program its writer?")
+    content = {key: item for key, item in value.items() if key != "sha256"}
+    if value["sha256"] != _content_digest(content):
+        raise InputError("damaged: its checksum does not match", path=path, remedy="restore it from a copy")
+    return content
+
+
+def _content_digest(value: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode())
 
 
 def sha256(content: bytes | memoryview) -> str:
@@ -131,11 +158,15 @@ def sweep_partial(folder: Path) -> None:
 
 @contextlib.contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold `folder` as its only writer; raises InputError when another process does."""
+    """Hold `folder` as its only writer; raises InputError when another does, or when it can't be written."""
     import fcntl
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -145,16 +176,17 @@ def only_writer(folder: Path) -> Iterator[None]:
         yield
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
-def _cannot_write(path: Path, error: OSError, size: int) -> InputError:
+def cannot_write(path: Path, error: OSError, size: int = 0) -> InputError:
+    """The error to raise when writing `size` bytes to `path` failed with `error`."""
     import errno
 
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         room = f"at least {size:,} bytes are needed" if size else "the disk is full"
         return InputError(f"no room left on the disk: {room}", path=path, remedy="free some and run again")
     return InputError(error.strerror or str(error), path=path)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

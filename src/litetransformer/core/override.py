@@ -1,60 +1,56 @@
 """The one form of override: ``--set train.lr=3e-4``, typed by the field that it names."""
 
-import dataclasses
-import json
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from litetransformer.core.errors import InputError, nearest
-from litetransformer.core.spec import Spec, convert, field_types
+from litetransformer.core.files import parse_json
+from litetransformer.core.spec import Spec, from_json, to_json
 
 S = TypeVar("S", bound=Spec)
 
 
 def override(spec: S, settings: Iterable[str]) -> S:
-    """`spec` with every ``dotted.field=value`` of `settings` applied, in order.
+    """`spec` with every ``dotted.field=value`` of `settings` applied; of two for one field the later counts.
 
     A value is read as JSON where it is JSON (``3e-4``, ``true``, ``null``, ``[1,2]``), else as a string.
-    Numbers in a path index tuples (``model.encoder.0.dropout=0.3``).
+    Numbers in a path index tuples (``model.encoder.0.dropout=0.3``). Rules between fields are checked once
+    all are set, so their order doesn't matter.
 
     Raises InputError naming the field for one that doesn't exist (with the nearest name) or a wrong type.
     """
+    tree = to_json(spec)
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name:
             raise InputError(f"{setting!r} is not FIELD=VALUE", remedy="write for example train.lr=3e-4")
         try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
+            value = parse_json(text)
+        except InputError:
             value = text
-        spec = _replace(spec, name.split("."), value, name)
-    return spec
+        *parents, last = name.split(".")
+        inside = tree
+        for key in parents:
+            inside = _inside(inside, key, name)
+        if isinstance(inside, dict):
+            # Whether the field exists, `from_json` says: another setting may change the ``type``.
+            inside[last] = value
+        else:
+            _inside(inside, last, name)
+            inside[int(last)] = value
+    return from_json(tree, type(spec))
 
 
-def _replace(spec: S, path: list[str], value: object, name: str) -> S:
-    head, rest = path[0], path[1:]
-    known = field_types(type(spec))
-    if head not in known:
-        raise InputError(
-            f"{type(spec).__name__} has no field {head!r}", field=name, remedy=nearest(head, known)
-        )
-    new = _replace_inside(getattr(spec, head), rest, value, name) if rest else value
-    try:
-        return dataclasses.replace(spec, **{head: convert(new, known[head], field=name)})
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(str(error), field=name) from error
-
-
-def _replace_inside(current: object, path: list[str], value: object, name: str) -> object:
-    if isinstance(current, Spec):
-        return _replace(current, path, value, name)
-    if isinstance(current, tuple):
-        if not path[0].isdigit() or int(path[0]) >= len(current):
-            remedy = f"an index from 0 to {len(current) - 1}"
-            raise InputError(f"{path[0]!r} is not an item", field=name, remedy=remedy)
-        index = int(path[0])
-        item = _replace_inside(current[index], path[1:], value, name) if path[1:] else value
-        return (*current[:index], item, *current[index + 1 :])
-    raise InputError(f"{current!r} has no fields", field=name)
+def _inside(tree: Any, key: str, name: str) -> Any:
+    """What stands under `key` in a spec's JSON."""
+    if isinstance(tree, dict):
+        if key not in tree:
+            remedy = nearest(key, tree.keys() - {"type"})
+            raise InputError(f"{tree.get('type', 'a spec')} has no field {key!r}", field=name, remedy=remedy)
+        return tree[key]
+    if isinstance(tree, list):
+        if not key.isdecimal() or int(key) >= len(tree):
+            remedy = f"an index from 0 to {len(tree) - 1}" if tree else "there are none"
+            raise InputError(f"{key!r} is not an item", field=name, remedy=remedy)
+        return tree[int(key)]
+    raise InputError(f"{tree!r} has no fields", field=name, remedy="set the whole of it, as JSON")

@@ -15,16 +15,19 @@ Circle(radius=3.0)
 """
 
 import dataclasses
+import functools
+import inspect
 import math
 import types
 import typing
+from abc import ABC
 from typing import Any, ClassVar, TypeVar
 
 from litetransformer.core.errors import InputError, nearest
 
 
 @dataclasses.dataclass(frozen=True)
-class Spec:
+class Spec(ABC):  # noqa: B024 (some subclasses are abstract)
     """Base of all specs: subclasses are frozen dataclasses and register under their class name."""
 
     kinds: ClassVar[dict[str, type["Spec"]]] = {}
@@ -54,9 +57,13 @@ def from_json(data: object, kind: type[S], *, path: str | None = None) -> S:
 
     Raises InputError naming `path` and the field for an unknown or missing key or a value of the wrong type.
     """
-    return convert(data, kind, field="", path=path)
+    try:
+        return convert(data, kind, field="", path=path)
+    except RecursionError as error:
+        raise InputError("nested too deeply", path=path) from error
 
 
+@functools.cache
 def field_types(kind: type[Spec]) -> dict[str, Any]:
     """The resolved annotation of each field of a spec class."""
     hints = typing.get_type_hints(kind)
@@ -67,7 +74,7 @@ def convert(value: Any, annotation: Any, *, field: str, path: str | None = None)
     """`value`, taken from JSON, as the type that `annotation` names; InputError names `field` if it isn't."""
 
     def wrong(expected: str) -> InputError:
-        return InputError(f"{value!r} is not {expected}", path=path, field=field or None)
+        return InputError(f"{_shown(value)} is not {expected}", path=path, field=field or None)
 
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
@@ -75,7 +82,9 @@ def convert(value: Any, annotation: Any, *, field: str, path: str | None = None)
     if origin is typing.Literal:
         if value not in arguments:
             remedy = nearest(str(value), map(str, arguments))
-            raise InputError(f"{value!r} is not a choice", path=path, field=field or None, remedy=remedy)
+            raise InputError(
+                f"{_shown(value)} is not a choice", path=path, field=field or None, remedy=remedy
+            )
         return value
     if origin is tuple:
         if not isinstance(value, tuple | list):
@@ -100,9 +109,15 @@ def convert(value: Any, annotation: Any, *, field: str, path: str | None = None)
             raise wrong("a whole number")
         return value
     if annotation is float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong("a number")
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise wrong("a finite number")
+        return number
     if annotation is str:
         if not isinstance(value, str):
             raise wrong("a string")
@@ -129,14 +144,18 @@ def _convert_spec(value: Any, expected: type[Spec], *, field: str, path: str | N
     if isinstance(value, expected):
         return value
     if not isinstance(value, dict):
-        raise InputError(f"{value!r} is not a {expected.__name__}", path=path, field=field or None)
+        raise InputError(f"{_shown(value)} is no {expected.__name__}", path=path, field=field or None)
     prefix = f"{field}." if field else ""
-    fitting = {name: kind for name, kind in Spec.kinds.items() if issubclass(kind, expected)}
+    fitting = {
+        name: kind
+        for name, kind in Spec.kinds.items()
+        if issubclass(kind, expected) and not inspect.isabstract(kind)
+    }
     tag = value.get("type", expected.__name__)
     if not isinstance(tag, str) or tag not in fitting:
         remedy = nearest(str(tag), fitting)
         raise InputError(
-            f"{tag!r} is no {expected.__name__}", path=path, field=f"{prefix}type", remedy=remedy
+            f"{_shown(tag)} is no {expected.__name__}", path=path, field=f"{prefix}type", remedy=remedy
         )
     kind = fitting[tag]
     known = field_types(kind)
@@ -159,3 +178,8 @@ def _convert_spec(value: Any, expected: type[Spec], *, field: str, path: str | N
         raise
     except ValueError as error:
         raise InputError(str(error), path=path, field=field or None) from error
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"

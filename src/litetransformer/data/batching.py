@@ -23,7 +23,7 @@ _GROWTH = 1.2
 _MULTIPLE = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Which rows of a store go together; padded to `length`, there would be room for `rows` of them."""
 
@@ -32,7 +32,7 @@ class Batch:
     rows: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingBatch:
     """Tensors (rows, length) of int64, padded with PAD: what a model reads and what it must predict.
 
@@ -110,8 +110,8 @@ def epoch_batches(
 ) -> list[Batch]:
     """Every row once, in shuffled batches in shuffled order; a pure function of its arguments.
 
-    `lengths` has the longer side of each row, EOS included. Raises InputError where the budget is too small
-    for the longest row.
+    `lengths` has the longer side of each row, EOS included. Raises InputError for a row that is
+    longer than the whole ladder.
     """
     generator = np.random.PCG64(np.random.SeedSequence([seed, epoch]))
     order = _shuffled(len(lengths), generator)

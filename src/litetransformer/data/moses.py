@@ -37,6 +37,9 @@ def moses_words(language: str, lowercase: bool = False) -> Callable[[str], list[
 
     def words(text: str) -> list[str]:
         found: list[str] = tokenizer.tokenize(text)
+        # Moses itself takes no last word for an abbreviation; its translation to Python does.
+        if found and found[-1][-1] == "." and found[-1].strip(".") and found[-1][-2] != ".":
+            found[-1:] = [found[-1][:-1], "."]
         return [word.lower() for word in found] if lowercase else found
 
     return words

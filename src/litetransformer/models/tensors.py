@@ -29,7 +29,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
     """Write `tensors` and `facts` (JSON values) to `path` in one step; equal input gives equal bytes."""
     import safetensors.torch
 
-    text = json.dumps({"sha256": _UNSET, **facts}, ensure_ascii=True)
+    text = json.dumps({"sha256": _UNSET, **facts}, ensure_ascii=True, allow_nan=False)
     plain = {name: tensor.detach().contiguous().cpu() for name, tensor in sorted(tensors.items())}
     content = bytearray(safetensors.torch.save(plain, {_KEY: text}))
     place = content.index(_UNSET.encode())
@@ -43,6 +43,9 @@ def read_facts(path: Path) -> dict[str, Any]:
     Raises InputError naming `path` for a file that is missing, cut, altered or not of this kind.
     """
     try:
+        # Opening a pipe would wait for its other end.
+        if not path.is_file():
+            raise InputError("no such file", path=path)
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(8)
@@ -50,11 +53,7 @@ def read_facts(path: Path) -> dict[str, Any]:
             if not 2 <= length <= min(size - 8, _LARGEST_HEADER):
                 raise InputError("not a safetensors file, or cut", path=path, remedy="restore it from a copy")
             header = file.read(length)
-            metadata = parse_json(header.decode("utf-8", "replace"), path=path)
-            text = metadata.get("__metadata__", {}).get(_KEY) if isinstance(metadata, dict) else None
-            facts = parse_json(text, path=path) if isinstance(text, str) else None
-            if not isinstance(facts, dict) or not re.fullmatch("[0-9a-f]{64}", str(facts.get("sha256"))):
-                raise InputError("holds no checksum", path=path, remedy="was another program its writer?")
+            facts = _facts(parse_json(header.decode("utf-8", "replace"), path=path), path)
             stated = facts.pop("sha256")
             digest = hashlib.sha256(start + header.replace(stated.encode(), _UNSET.encode(), 1))
             while piece := file.read(_PIECE):
@@ -63,6 +62,16 @@ def read_facts(path: Path) -> dict[str, Any]:
         raise InputError(error.strerror or str(error), path=path) from error
     if digest.hexdigest() != stated:
         raise InputError("damaged: its checksum does not match", path=path, remedy="restore it from a copy")
+    return facts
+
+
+def _facts(header: Any, path: Path) -> dict[str, Any]:
+    """The facts in a safetensors header, with a checksum that looks like one."""
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    text = metadata.get(_KEY) if isinstance(metadata, dict) else None
+    facts = parse_json(text, path=path) if isinstance(text, str) else None
+    if not isinstance(facts, dict) or not re.fullmatch("[0-9a-f]{64}", str(facts.get("sha256"))):
+        raise InputError("holds no checksum", path=path, remedy="was another program its writer?")
     return facts
 
 
@@ -86,7 +95,9 @@ def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], p
         if found[name].shape != tensor.shape:
             what = f"has the shape {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
             raise InputError(what, path=path, field=name, remedy="the file belongs to another model")
-        if not found[name].isfinite().all():
+        if not found[name].is_floating_point():
+            raise InputError(f"holds {found[name].dtype}, which are no weights", path=path, field=name)
+        if not found[name].float().isfinite().all():
             raise InputError("holds NaN or infinite weights", path=path, field=name)
     for name in found:
         if name not in expected:

@@ -1,12 +1,13 @@
 """A trained model as a folder: `model.json` says what it is, beside it lie checked weights and tokenizers."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from litetransformer.core.errors import InputError
-from litetransformer.core.files import read_json, write_json
+from litetransformer.core.files import read_json, with_checksum, without_checksum, write_json
 from litetransformer.core.spec import Spec, from_json, to_json
 from litetransformer.data.tokenizer import Tokenizer, load_tokenizer
 from litetransformer.decode.options import SearchOptions
@@ -73,15 +74,15 @@ def save_model(folder: Path, card: ModelCard, weights: Mapping[str, "Tensor"]) -
     from litetransformer.models.tensors import save_tensors
 
     save_tensors(folder / WEIGHTS, weights, {"task": card.task})
-    write_json(folder / CARD, to_json(card))
+    write_json(folder / CARD, with_checksum(to_json(card)))
 
 
 def read_card(folder: Path) -> ModelCard:
     """The card of a model folder; raises InputError for what is not one, or of another version."""
     path = folder / CARD
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 (unlike Path's, it is False for impossible names)
         raise InputError("no model here", path=folder, remedy=f"name a folder that has a {CARD}")
-    facts = read_json(path)
+    facts = read_json(path, largest=2**20)
     found = facts.get("format") if isinstance(facts, dict) else None
     if found != FORMAT:
         raise InputError(
@@ -90,7 +91,7 @@ def read_card(folder: Path) -> ModelCard:
             field="format",
             remedy="use the version of litetransformer that wrote it",
         )
-    return from_json(facts, ModelCard, path=str(path))
+    return from_json(without_checksum(facts, path), ModelCard, path=str(path))
 
 
 def load_model(folder: Path) -> tuple["Seq2Seq", ModelCard, Tokenizer, Tokenizer]:
@@ -103,17 +104,39 @@ def load_model(folder: Path) -> tuple["Seq2Seq", ModelCard, Tokenizer, Tokenizer
     from litetransformer.models.tensors import check_tensors, load_tensors
 
     card = read_card(folder)
+    for name in (card.source.file, card.target.file, WEIGHTS):
+        # A pipe or a device in its place would never end.
+        if not os.path.isfile(folder / name):  # noqa: PTH113
+            raise InputError("no such file", path=folder / name, remedy="restore it from a copy")
     source = load_tokenizer(folder / card.source.file, digest=card.source.sha256)
     target = source
     if card.target != card.source:
         target = load_tokenizer(folder / card.target.file, digest=card.target.sha256)
     found, _ = load_tensors(folder / WEIGHTS)
+    # Before it takes any memory, the network that the card describes must be the one of the weights.
+    check_tensors(
+        found, _outline(card, len(found), source.size, target.size, folder / CARD), folder / WEIGHTS
+    )
     with torch.random.fork_rng(devices=[]):
         model = card.model.build(source.size, target.size)
-    # Tied tables are one parameter under several names; `named_parameters` has each once.
     expected = dict(model.named_parameters())
-    check_tensors(found, expected, folder / WEIGHTS)
     with torch.no_grad():
         for name, parameter in expected.items():
             parameter.copy_(found[name])
     return model.eval(), card, source, target
+
+
+def _outline(
+    card: ModelCard, tensors: int, source_vocabulary: int, target_vocabulary: int, path: Path
+) -> dict[str, "Tensor"]:
+    """The shapes of the weights of the card's model; tied tables are one tensor, under their first name."""
+    import torch
+
+    if len(card.model.encoder) + len(card.model.decoder) > tensors:
+        raise InputError("has more layers than there are weights", path=path, field="model")
+    try:
+        with torch.device("meta"):
+            return dict(card.model.build(source_vocabulary, target_vocabulary).named_parameters())
+    except (ValueError, TypeError, RuntimeError) as error:
+        what = f"describes no network ({str(error).splitlines()[0]})"
+        raise InputError(what, path=path, field="model") from error

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from litetransformer.core.errors import InputError
-from litetransformer.core.files import read_json, sha256_of_file, write_atomically, write_json
+from litetransformer.core.files import (
+    read_json,
+    sha256_of_file,
+    sweep_partial,
+    with_checksum,
+    without_checksum,
+    write_atomically,
+    write_json,
+)
 from litetransformer.core.spec import to_json
 from litetransformer.data.corpus import TextPairs, read_pairs
 from litetransformer.data.store import TokenStore, write_store
@@ -55,19 +63,20 @@ def prepare(
     wanted = _inputs(recipe)
     record = folder / RECORD
     if record.is_file():
-        found = read_json(record)
-        if not isinstance(found, dict) or "inputs" not in found:
+        found = _read_record(record)
+        if (different := _difference(found.get("inputs"), wanted)) is not None:
             raise InputError(
-                "not a record of a preparation", path=record, remedy="remove it to prepare again"
+                f"prepared with another {different}",
+                path=record,
+                field=different,
+                remedy="choose another folder, or empty this one",
             )
-        if (different := _difference(found["inputs"], wanted)) is None:
+        try:
             return _open(folder, found)
-        raise InputError(
-            f"prepared with another {different}",
-            path=record,
-            field=different,
-            remedy="choose another folder, or remove this file to prepare again",
-        )
+        except InputError as error:
+            raise _prepare_again(error, record) from error
+    sweep_partial(folder)
+    sweep_partial(folder / "data")
     source, target = _tokenizers(recipe, progress)
     files = save_tokenizers(folder, source, target)
     longest, ratio = recipe.train.longest, recipe.data.longest_ratio
@@ -93,7 +102,7 @@ def prepare(
         "stores": {split: TokenStore(folder / "data" / split).digest for split in ("train", "valid")},
         "valid_text": sha256_of_file(folder / "data" / "valid.jsonl"),
     }
-    write_json(record, facts)
+    write_json(record, with_checksum(facts))
     return _open(folder, facts)
 
 
@@ -103,14 +112,27 @@ def with_texts(recipe: Recipe, train: TextPairs | None, valid: TextPairs | None)
     return replace(recipe, data=data)
 
 
+def _read_record(record: Path) -> dict[str, Any]:
+    try:
+        return without_checksum(read_json(record), record)
+    except InputError as error:
+        raise _prepare_again(error, record) from error
+
+
+def _prepare_again(error: InputError, record: Path) -> InputError:
+    """`error` with the remedy for every damage to prepared files: the same text gives the same ones again."""
+    remedy = f"remove {record} to prepare again"
+    return InputError(error.what, path=error.path, line=error.line, field=error.field, remedy=remedy)
+
+
 def _inputs(recipe: Recipe) -> dict[str, Any]:
     """What the prepared files depend on: the texts' checksums and everything that decides about tokens."""
     data = recipe.data
     assert data.train is not None
     assert data.valid is not None
     return {
-        "train": _checksums(data.train),
-        "valid": _checksums(data.valid),
+        "train": _content(data.train),
+        "valid": _content(data.valid),
         "vocabulary": to_json(recipe.vocabulary),
         "longest": recipe.train.longest,
         "longest_ratio": data.longest_ratio,
@@ -118,12 +140,13 @@ def _inputs(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _checksums(pairs: TextPairs) -> list[str]:
+def _content(pairs: TextPairs) -> list[str | None]:
+    """What the pairs hold, wherever they stand: the files' checksums and which fields of them are read."""
     paths = [path for path in (pairs.source, pairs.target) if path is not None]
     for path in paths:
         if not Path(path).is_file():
             raise InputError("no such file", path=path, remedy="name an existing text file")
-    return [sha256_of_file(Path(path)) for path in paths]
+    return [*(sha256_of_file(Path(path)) for path in paths), pairs.source_field, pairs.target_field]
 
 
 def _difference(found: Any, wanted: dict[str, Any]) -> str | None:

@@ -41,11 +41,16 @@ class Data(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class Expect(Spec):
-    """What the paper states for this row: parameters and mult-adds in millions, and BLEU."""
+    """What the paper states for this row: parameters and mult-adds in millions, and BLEU; None: nothing.
+
+    `source` says where. The vocabularies are those that the paper trained with.
+    """
 
     params: float
-    mult_adds: float
+    mult_adds: float | None = None
     bleu: float | None = None
+    source_vocabulary: int | None = None
+    target_vocabulary: int | None = None
     source: str = ""
 
 
@@ -70,3 +75,13 @@ class Recipe(Spec):
             raise ValueError(
                 "model.tied='all' shares one table between both sides and needs vocabulary.joint=true"
             )
+
+    def vocabularies(self) -> tuple[int, int]:
+        """How many tokens the source and the target have, told before there is any text.
+
+        Exact for SentencePiece and where the paper states them; Moses BPE comes near its number of merges.
+        """
+        size, expect = self.vocabulary.size, self.expect
+        if expect is None:
+            return size, size
+        return expect.source_vocabulary or size, expect.target_vocabulary or size

@@ -11,7 +11,14 @@ import torch
 from torch import nn
 
 from litetransformer.core.errors import InputError
-from litetransformer.core.files import only_writer, read_json, write_json
+from litetransformer.core.files import (
+    only_writer,
+    read_json,
+    sweep_partial,
+    with_checksum,
+    without_checksum,
+    write_json,
+)
 from litetransformer.core.spec import from_json, to_json
 from litetransformer.data.batching import BatchPlan
 from litetransformer.decode.score import Score, bleu, chrf
@@ -26,8 +33,14 @@ from litetransformer.train.report import Report
 from litetransformer.train.snapshot import Progress
 
 RECIPE = "recipe.json"
-MAY_CHANGE = ("train.updates", "train.patience", "train.save_every")
-"""What a resumed run may change without being told so: none of it alters an update that is already made."""
+MAY_CHANGE = (
+    *("train.updates", "train.patience", "train.save_every"),
+    *(f"data.{split}.{side}" for split in ("train", "valid") for side in ("source", "target")),
+)
+"""What a resumed run may change without being told so: none of it alters an update that is already made.
+
+Where the texts stand may change, but not what they hold: `prepare` compares their checksums.
+"""
 
 
 def train_translator(
@@ -50,8 +63,11 @@ def train_translator(
     device = torch.device(device)
     report = report or Report(folder)
     with only_writer(folder):
-        _claim(folder, recipe, accept_changes)
+        sweep_partial(folder)
+        if not accept_changes:
+            _check_unchanged(folder, recipe)
         prepared = prepare(recipe, folder, workers=workers)
+        write_json(folder / RECIPE, with_checksum(to_json(recipe)))
         torch.manual_seed(recipe.train.seed)
         model = recipe.model.build(prepared.source.size, prepared.target.size)
         card = _card(recipe, prepared)
@@ -134,7 +150,7 @@ def read_recipe(folder: Path) -> Recipe:
     path = folder / RECIPE
     if not path.is_file():
         raise InputError("no training run here", path=folder, remedy=f"name a folder that has a {RECIPE}")
-    return from_json(read_json(path), Recipe, path=str(path))
+    return from_json(without_checksum(read_json(path), path), Recipe, path=str(path))
 
 
 def _card(recipe: Recipe, prepared: Prepared) -> ModelCard:
@@ -149,9 +165,9 @@ def _card(recipe: Recipe, prepared: Prepared) -> ModelCard:
     )
 
 
-def _claim(folder: Path, recipe: Recipe, accept_changes: bool) -> None:
-    """Make `folder` that of `recipe`'s run; InputError where it is another's and that is not accepted."""
-    if (folder / RECIPE).is_file() and not accept_changes:
+def _check_unchanged(folder: Path, recipe: Recipe) -> None:
+    """Raise InputError where the run in `folder` was started with another recipe."""
+    if (folder / RECIPE).is_file():
         differences = _differences(to_json(read_recipe(folder)), to_json(recipe))
         if changed := [name for name in differences if name not in MAY_CHANGE]:
             raise InputError(
@@ -160,7 +176,6 @@ def _claim(folder: Path, recipe: Recipe, accept_changes: bool) -> None:
                 field=changed[0],
                 remedy="use its own settings, another --out, or --accept-changes to go on with the new ones",
             )
-    write_json(folder / RECIPE, to_json(recipe))
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:

@@ -60,17 +60,29 @@ class Translator:
         prefixes: Sequence[str] | None = None,
         sampling: SamplingOptions | None = None,
         seed: int = 0,
+        first: int = 0,
         batch_tokens: int = 4096,
         **options: Any,
     ) -> list[list[Translation]]:
         """The `n_best` translations of each line with their scores, best first.
 
         A blank line has the empty translation. `prefixes` are texts that the translations begin with. With
-        `sampling`, they are drawn instead of searched, by `seed` and the line's number.
+        `sampling`, they are drawn instead of searched, by `seed` and the line's number, from `first` on.
+
+        Raises ValueError unless there is one prefix for each line.
         """
+        if prefixes is not None and len(prefixes) != len(lines):
+            raise ValueError(f"{len(prefixes)} prefixes for {len(lines)} lines; give each its own")
         search = replace(self.search, **options)
         pieces = [(number, piece) for number, line in enumerate(lines) for piece in self._pieces(line)]
-        found = self._decode(pieces, prefixes, sampling, search, seed, batch_tokens)
+        # A prefix begins the line's translation, so it belongs to its first piece.
+        begins = [index == 0 or pieces[index - 1][0] != number for index, (number, _) in enumerate(pieces)]
+        forced = [
+            self.target.encode(prefixes[number]) if prefixes is not None and begin else []
+            for (number, _), begin in zip(pieces, begins, strict=True)
+        ]
+        seeds = [seed * 1_000_003 + first + number for number, _ in pieces]
+        found = self._decode([tokens for _, tokens in pieces], forced, sampling, search, seeds, batch_tokens)
         by_line: list[list[list[Hypothesis]]] = [[] for _ in lines]
         for (number, _), hypotheses in zip(pieces, found, strict=True):
             by_line[number].append(hypotheses)
@@ -78,8 +90,10 @@ class Translator:
 
     def stream(self, lines: Iterable[Sequence[str]], **options: Any) -> Iterator[list[Translation]]:
         """The translations of every line of every group of lines, each group as soon as it has come."""
+        first = 0
         for group in lines:
-            yield from self.translations(group, **options)
+            yield from self.translations(group, first=first, **options)
+            first += len(group)
 
     def _pieces(self, line: str) -> Iterator[list[int]]:
         if not line.strip():
@@ -91,18 +105,17 @@ class Translator:
 
     def _decode(
         self,
-        pieces: Sequence[tuple[int, list[int]]],
-        prefixes: Sequence[str] | None,
+        pieces: Sequence[list[int]],
+        forced: Sequence[list[int]],
         sampling: SamplingOptions | None,
         search: SearchOptions,
-        seed: int,
+        seeds: Sequence[int],
         batch_tokens: int,
     ) -> list[list[Hypothesis]]:
-        forced = [[] if prefixes is None else self.target.encode(prefixes[number]) for number, _ in pieces]
         found: list[list[Hypothesis]] = [[] for _ in pieces]
         width = search.beam if sampling is None else sampling.samples
-        for batch in _batches([len(piece) + 1 for _, piece in pieces], max(1, batch_tokens // width)):
-            rows = [pieces[index][1] for index in batch]
+        for batch in _batches([len(piece) + 1 for piece in pieces], max(1, batch_tokens // width)):
+            rows = [pieces[index] for index in batch]
             source = torch.full((len(rows), max(map(len, rows)) + 1), PAD)
             for row, tokens in enumerate(rows):
                 source[row, : len(tokens) + 1] = torch.tensor([*tokens, EOS])
@@ -111,8 +124,8 @@ class Translator:
             if sampling is None:
                 results = beam_search(self.model, source, source == PAD, search, prefix=starts)
             else:
-                seeds = [seed * 1_000_003 + pieces[index][0] for index in batch]
-                results = sample(self.model, source, source == PAD, sampling, seeds=seeds, prefix=starts)
+                own = [seeds[index] for index in batch]
+                results = sample(self.model, source, source == PAD, sampling, seeds=own, prefix=starts)
             for index, hypotheses in zip(batch, results, strict=True):
                 found[index] = hypotheses
         return found

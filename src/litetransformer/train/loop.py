@@ -1,5 +1,6 @@
 """The training loop: get batches, step, now and then log, validate and save."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,10 +17,12 @@ from litetransformer.train.report import Report
 from litetransformer.train.signals import Interrupted, Signals
 from litetransformer.train.snapshot import Progress, load_snapshot, save_snapshot
 from litetransformer.train.step import Step
-from litetransformer.train.weights import average_weights, save_epoch_weights
+from litetransformer.train.weights import average_weights, forget_weights, save_epoch_weights
 
 LOG_EVERY = 50
 """Updates between two lines of the log: each reads the loss, which waits for the device."""
+SAVE_SECONDS = 60.0
+"""Without `save_every`, the state is saved when the last save is longer ago: a crash costs this much work."""
 
 
 class TrainingData(Protocol):
@@ -31,9 +34,6 @@ class TrainingData(Protocol):
     def load(self, batch: Any) -> TrainingBatch:
         """The tensors of one batch."""
 
-
-SAVE_SECONDS = 60.0
-"""At an epoch's end the state is saved if the last save is longer ago: short epochs would do little else."""
 
 Weights = Mapping[str, Tensor]
 
@@ -68,6 +68,7 @@ def train(
         for problem in problems:
             report.warn(problem)
         report.event("resume", {"update": progress.update, "epoch": progress.epoch})
+    forget_weights(folder, after=progress.update)
 
     def load(group: Sequence[Any]) -> list[TrainingBatch]:
         batches = [data.load(batch) for batch in group]
@@ -76,7 +77,9 @@ def train(
     def save() -> None:
         nonlocal saved
         saved = time.monotonic()
-        progress.loss = float(step.loss)
+        # Reading raises if an update was not finite: no state is saved that would hide it.
+        progress.loss = step.read()
+        step.loss.fill_(progress.loss)
         save_snapshot(folder, model, optimizer, progress)
 
     def validate() -> None:
@@ -113,7 +116,8 @@ def train(
                     validate()
                     if _done(progress, training):
                         break
-                if _due(progress.update, training.save_every):
+                overdue = not training.save_every and time.monotonic() - saved > SAVE_SECONDS
+                if overdue or _due(progress.update, training.save_every):
                     save()
                 if signals.received:
                     save()
@@ -122,13 +126,13 @@ def train(
             if progress.position >= len(plan):
                 progress.epoch, progress.position = progress.epoch + 1, 0
                 _end_epoch(model, training, folder, progress, validate)
-                if time.monotonic() - saved > SAVE_SECONDS:
-                    save()
         if training.keep == "average":
             _publish_average(model, training, folder, progress, evaluate, publish, report)
         elif progress.validated != progress.update:
             validate()
         save()
+        if signals.received:
+            raise Interrupted(signals.received)
     report.event(
         "end", {"update": progress.update, "epoch": progress.epoch, "seconds": round(progress.seconds, 3)}
     )
@@ -154,15 +158,14 @@ def _publish_average(
     report: Report,
 ) -> None:
     """Publish the mean of the last epochs' weights; `model` itself keeps those that training goes on from."""
-    mean = average_weights(folder, training.average, progress.update)
-    if not mean:
-        mean = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    mean, epochs, problems = average_weights(folder, training.average)
+    for problem in problems:
+        report.warn(problem)
     own = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    mean = mean or own
     _put(model, mean)
     scores = evaluate(model)
-    report.event(
-        "average", {"update": progress.update, "epochs": min(training.average, progress.epoch), **scores}
-    )
+    report.event("average", {"update": progress.update, "epochs": epochs, **scores})
     publish(mean, scores)
     _put(model, own)
 
@@ -181,6 +184,8 @@ def _better(scores: Mapping[str, float], best: float | None, training: Training)
             remedy=f"one of: {', '.join(scores)}",
         )
     score = scores[training.best_by]
+    if not math.isfinite(score):
+        return False
     return best is None or (score < best if training.best_by == "loss" else score > best)
 
 

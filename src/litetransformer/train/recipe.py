@@ -13,9 +13,10 @@ class Training(Spec):
     """The training of one model.
 
     A batch holds at most `batch_tokens` tokens a side, padding included, and an update `accumulate` batches.
-    Validation happens every `validate_every` updates (0: after every epoch); training stops after `updates`,
-    or once `patience` validations in a row brought nothing better (0: never). `keep` says which weights
-    become the model: the ``best`` by `best_by`, the ``last``, or the ``average`` of the weights at the last
+    Validation happens every `validate_every` updates (0: after every epoch); the state that a stopped run
+    goes on from is saved every `save_every` updates (0: every minute). Training stops after `updates`, or
+    once `patience` validations in a row brought nothing better (0: never). `keep` says which weights become
+    the model: the ``best`` by `best_by`, the ``last``, or the ``average`` of the weights at the last
     `average` epoch ends (IWSLT in the paper: 10).
     """
 
@@ -43,6 +44,8 @@ class Training(Spec):
         for name in ("validate_every", "save_every", "patience", "clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative; 0 turns it off")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed={self.seed} must be from 0 to 2³² − 1")
         if not 0.0 <= self.label_smoothing < 1.0:
             raise ValueError(f"label_smoothing={self.label_smoothing} must be in [0, 1)")
         if self.batch_tokens < self.longest:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from litetransformer.core.files import cannot_write
 from litetransformer.train.snapshot import Progress
 
 
@@ -60,9 +61,13 @@ class Report:
 
     def event(self, event: str, values: Mapping[str, Any], *, shown: bool = True) -> None:
         """Log an event; show it unless told otherwise."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"event": event, "time": round(time.time(), 3), **values}) + "\n")
+        line = json.dumps({"event": event, "time": round(time.time(), 3), **values}) + "\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as log:
+                log.write(line)
+        except OSError as error:
+            raise cannot_write(self.path, error, len(line)) from error
         if self._board is not None:
             for name, value in values.items():
                 if isinstance(value, float):

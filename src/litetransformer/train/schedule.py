@@ -25,7 +25,9 @@ class InverseSqrt(Schedule):
     start: float = 1e-7
 
     def __post_init__(self) -> None:
-        _check(self.peak, self.warmup)
+        _check(self.peak, self.warmup, self.start)
+        if self.warmup < 1:
+            raise ValueError("warmup=0 would make every rate 0; choose 1 to begin at the peak")
 
     def rate(self, update: int) -> float:
         if update < self.warmup:
@@ -44,7 +46,7 @@ class Cosine(Schedule):
     end: float = 1e-7
 
     def __post_init__(self) -> None:
-        _check(self.peak, self.warmup)
+        _check(self.peak, self.warmup, self.start, self.end)
         if self.period < 1:
             raise ValueError(f"period={self.period} must be at least 1 update")
 
@@ -55,11 +57,13 @@ class Cosine(Schedule):
         return self.end + (self.peak - self.end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _check(peak: float, warmup: int) -> None:
+def _check(peak: float, warmup: int, *ends: float) -> None:
     if not peak > 0:
         raise ValueError(f"peak={peak} must be a positive learning rate")
     if warmup < 0:
         raise ValueError(f"warmup={warmup} must not be negative")
+    if min(ends) < 0:
+        raise ValueError(f"a learning rate of {min(ends)} must not be negative")
 
 
 def _line(start: float, end: float, share: float) -> float:

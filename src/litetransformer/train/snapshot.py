@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +74,7 @@ def load_snapshot(
     for path in snapshots(folder):
         try:
             tensors, facts = load_tensors(path)
-            progress = Progress(**facts["progress"])
+            progress = _progress(facts, path)
             _restore(model, optimizer, tensors, path)
             return progress, [f"{problem}; an older one is used" for problem in problems]
         except InputError as error:
@@ -81,6 +82,13 @@ def load_snapshot(
     if problems:
         raise problems[0]
     return None
+
+
+def _progress(facts: dict[str, Any], path: Path) -> Progress:
+    try:
+        return Progress(**facts["progress"])
+    except (KeyError, TypeError) as error:
+        raise InputError("not a run's state, or of another version", path=path) from error
 
 
 def _restore(

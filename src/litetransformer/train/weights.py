@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from litetransformer.core.errors import InputError
 from litetransformer.models.tensors import load_tensors, save_tensors
 
 
@@ -18,14 +19,30 @@ def save_epoch_weights(folder: Path, model: nn.Module, update: int, keep: int) -
         path.unlink()
 
 
-def average_weights(folder: Path, last: int, up_to: int) -> dict[str, Tensor]:
-    """The mean of the newest `last` weights up to update `up_to` (PAPER §3: those of 10 epochs)."""
+def forget_weights(folder: Path, *, after: int) -> None:
+    """Remove weights of updates later than `after`: a run that goes on from there makes its own."""
+    for path in _files(folder):
+        if int(path.stem.split("-")[1]) > after:
+            path.unlink()
+
+
+def average_weights(folder: Path, last: int) -> tuple[dict[str, Tensor], int, list[str]]:
+    """The mean of the newest `last` weights (PAPER §3: of 10 epochs), of how many, and what was wrong.
+
+    Damaged files are left out, with a sentence each; without any good one the mean is empty.
+    """
     total: dict[str, Tensor] = {}
-    paths = [path for path in _files(folder) if int(path.stem.split("-")[1]) <= up_to][:last]
-    for path in paths:
-        for name, tensor in load_tensors(path)[0].items():
+    count, problems = 0, []
+    for path in _files(folder)[:last]:
+        try:
+            weights, _ = load_tensors(path)
+        except InputError as error:
+            problems.append(f"{error}; it is left out of the average")
+            continue
+        count += 1
+        for name, tensor in weights.items():
             total[name] = total[name] + tensor.double() if name in total else tensor.double()
-    return {name: (tensor / len(paths)).to(torch.float32) for name, tensor in total.items()}
+    return {name: (tensor / count).to(torch.float32) for name, tensor in total.items()}, count, problems
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,0 +1,219 @@
+"""The verbs of ``lite``, and how everything that goes wrong becomes one line and an exit status."""
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+import cyclopts
+from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnknownCommandError, UnknownOptionError
+
+from litetransformer.core.errors import InputError, nearest
+
+FLAGS = ["--help", "--version", "--debug"]
+FAILED, MISUSED, CLOSED_PIPE = 1, 2, 128 + signal.SIGPIPE
+
+HELP = """\
+Small, fast translation models: the Lite Transformer with long-short attention.
+
+A first model, from nothing to translations in minutes:
+
+  lite quickstart --out first
+  echo 'Gestern haben wir zwei rote Lampen gekauft.' |
+      lite translate --model first/lite
+
+A row of the paper:
+
+  lite recipes
+  lite train iwslt14-de-en/lite-160 --out runs/160 --download
+
+Your own texts, a sentence a line:
+
+  lite train --preset lite-160 --out runs/own --from de --to en
+      --source train.de --target train.en
+      --valid-source valid.de --valid-target valid.en
+
+`lite VERB --help` says what a verb does, takes and prints."""
+
+EPILOGUE = """\
+--debug, with any verb, shows where in the program an error came from.
+
+What goes wrong is one line on stderr: error: FILE[:LINE][:FIELD]: what; remedy
+The exit status is then 1, or 2 for a mistake on the command line, 130 after
+Ctrl-C, 143 after SIGTERM, and 141, silently, when the reader of a pipe has gone."""
+
+
+def _version() -> str:
+    from litetransformer import __version__
+
+    return __version__
+
+
+app = cyclopts.App(
+    name="lite",
+    help=HELP,
+    help_epilogue=EPILOGUE,
+    help_format="plaintext",
+    version=_version,
+    # Without --no-… twins, and with defaults only where they say something.
+    default_parameter=cyclopts.Parameter(
+        negative=(), show_default=lambda value: None if value in (False, ()) else value
+    ),
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+VERBS = {
+    "quickstart": "quickstart:quickstart",
+    "recipes": "recipes:recipes",
+    "show": "recipes:show",
+    "prepare": "train:prepare",
+    "train": "train:train",
+    "translate": "translate:translate",
+    "score": "score:score",
+    "profile": "profile:profile",
+}
+"""Each verb's module and function; only the one that is asked for is imported."""
+for _order, (_verb, _place) in enumerate(VERBS.items()):
+    app.command(f"litetransformer.cli.{_place}", name=_verb, sort_key=_order, help_epilogue="")
+
+
+class Stopped(BaseException):
+    """SIGTERM came, outside of training, which has its own way to stop."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status of ``lite`` with `arguments`, or with those of the process."""
+    arguments, debug = _take_debug(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _quiet_libraries(debug), _stopped_by_sigterm():
+            if not arguments or arguments[0].startswith("-"):
+                # The list of verbs shows the first line of each one's own text.
+                for verb in VERBS:
+                    app[verb]
+            app(arguments, exit_on_error=False, print_error=False, help_on_error=False, verbose=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:
+        # Rich, which prints the help, turns the one into the other.
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _forget_stdout()
+        return CLOSED_PIPE
+    except (Exception, KeyboardInterrupt, Stopped) as error:
+        if debug:
+            traceback.print_exc()
+        line, status = explain(error)
+        if sys.stderr is not None:
+            print(f"error: {line}", file=sys.stderr)
+        return status
+    return 0
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """What to say of `error`, in one line, and the exit status that it means."""
+    from litetransformer.train.signals import Interrupted
+
+    status = FAILED
+    match error:
+        case InputError():
+            line = str(error)
+        case CycloptsError():
+            line, status = _misuse(error), MISUSED
+        case Interrupted():
+            line, status = str(error), 128 + error.number
+        case KeyboardInterrupt():
+            line, status = "stopped by SIGINT", 128 + signal.SIGINT
+        case Stopped():
+            line, status = "stopped by SIGTERM", 128 + signal.SIGTERM
+        case OSError():
+            line = str(InputError(error.strerror or str(error), path=error.filename))
+        case ValueError():
+            line = str(error)
+        case _ if _out_of_memory(error):
+            line = "out of memory; lower train.batch_tokens (training) or --batch-tokens (translation)"
+        case _:
+            line = f"{type(error).__name__}: {error}; this is a fault of litetransformer, --debug shows where"
+    # Whatever a library wrote, it is one line, and free of terminal codes.
+    return str(InputError(" ".join(part.strip() for part in line.splitlines()))), status
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    # PyTorch says so by a class of its own on the GPU, and by a plain RuntimeError on the CPU.
+    of_torch = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and of_torch)
+
+
+def _misuse(error: CycloptsError) -> str:
+    match error:
+        case UnknownCommandError() if error.unused_tokens:
+            given = error.unused_tokens[0]
+            option = given.startswith("-")
+            what, known = ("no such option", FLAGS) if option else ("no such verb", [*VERBS])
+            return str(InputError(what, path=given, remedy=nearest(given, known)))
+        case UnknownOptionError():
+            given = (error.token.keyword or error.token.value).partition("=")[0]
+            known = [
+                name for argument in error.argument_collection if argument.parse for name in argument.names
+            ]
+            return str(InputError("no such option", path=given, remedy=nearest(given, known)))
+        case MissingArgumentError() if error.argument is not None:
+            verb = " ".join(error.command_chain or ())
+            remedy = f"`lite {verb} --help` says what it is for"
+            return str(InputError("needs a value", path=error.argument.name, remedy=remedy))
+    return str(error).rstrip(".")
+
+
+def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """`arguments` without ``--debug``, which goes with every verb; what follows ``--`` is text."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    options = [argument for argument in arguments[:end] if argument != "--debug"]
+    return [*options, *arguments[end:]], len(options) < end
+
+
+@contextlib.contextmanager
+def _quiet_libraries(debug: bool) -> Iterator[None]:
+    """Keep what libraries have to say to programmers off the user's terminal."""
+    if debug:
+        yield
+        return
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Raise Stopped at SIGTERM, so that temporary files are removed on the way out."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise Stopped
+
+    try:
+        before: Any = signal.signal(signal.SIGTERM, stop)
+    except ValueError:
+        # Not the main thread: its own way of stopping stays in force.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _forget_stdout() -> None:
+    """Discard what is still buffered: written at exit, it would complain about the closed pipe."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,84 @@
+"""Options that several verbs share, and what becomes of them."""
+
+import os
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Group, Parameter
+from cyclopts.validators import Number
+
+from litetransformer.core.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    import torch
+
+MACHINE = Group("Machine", sort_key=3)
+OUTPUT = Group("Output", sort_key=4)
+
+Json = Annotated[bool, Parameter(group=OUTPUT, help="print one JSON object instead of text")]
+Quiet = Annotated[bool, Parameter(group=OUTPUT, help="print no progress and no warnings on stderr")]
+Settings = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        help="change one field, FIELD=VALUE, for example train.updates=100; repeatable. `lite show RECIPE` "
+        "lists the fields",
+    ),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    Parameter(group=MACHINE, help="where to compute; auto takes the GPU if there is one"),
+]
+Threads = Annotated[
+    int | None,
+    Parameter(
+        group=MACHINE,
+        validator=Number(gte=1),
+        help="CPU threads, at most the cores that this process may use; 2 (or 1, or OMP_NUM_THREADS) unless "
+        "given",
+    ),
+]
+Workers = Annotated[
+    int,
+    Parameter(
+        group=MACHINE,
+        validator=Number(gte=1),
+        help="processes that tokenise; any number gives the same bytes",
+    ),
+]
+
+
+def use_threads(threads: int | None) -> None:
+    """Compute with `threads` CPU threads; InputError for more than the cores that this process may use."""
+    # Threads that wait by spinning keep each other from working where other programs want the cores: on two
+    # busy cores, translation took ten times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads is not None and threads > free:
+        cores = "1 core" if free == 1 else f"{free} cores"
+        raise InputError(f"{threads} threads for {cores}", path="--threads", remedy=f"give at most {free}")
+    if threads is not None or not os.environ.get("OMP_NUM_THREADS"):
+        # Models of this size gain nothing from more than two, and a shared machine loses.
+        torch.set_num_threads(threads or min(free, 2))
+
+
+def device_for(name: str) -> "torch.device":
+    """The device called `name`; InputError where there is no GPU but one was asked for."""
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InputError("PyTorch finds no CUDA device here", path="--device", remedy="use --device cpu")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def unknown_recipe(name: str) -> InputError:
+    """What to say of a name that is neither a recipe nor a folder with a model or a run."""
+    from litetransformer import recipes
+
+    return InputError(
+        "neither a recipe nor a folder with a model or a training run",
+        path=name,
+        remedy=nearest(name, recipes.names()),
+    )

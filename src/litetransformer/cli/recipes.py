@@ -1,0 +1,119 @@
+"""``lite recipes`` and ``lite show``: what can be trained, and what it consists of."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from litetransformer.cli.options import Json, Settings, unknown_recipe
+from litetransformer.cli.output import json_line, write_table, write_text
+from litetransformer.core.spec import Spec, to_json
+
+
+def recipes(*, json: Json = False) -> None:
+    """List the recipes, with what the paper states for each.
+
+    For example:
+
+      lite recipes
+      lite recipes --json
+
+    Prints a row for each: its name, what it is, and the parameters and
+    mult-adds (in millions) and the BLEU that the paper states.
+    """
+    from litetransformer import recipes as known
+
+    found: list[dict[str, Any]] = []
+    for name in known.names():
+        expect = known.get(name).expect
+        found.append(
+            {
+                "name": name,
+                "what": known.docstring(name).strip().partition("\n")[0],
+                "params": None if expect is None else expect.params,
+                "mult_adds": None if expect is None else expect.mult_adds,
+                "bleu": None if expect is None else expect.bleu,
+            }
+        )
+    if json:
+        write_text(json_line(found))
+        return
+    numbers = ("params", "mult_adds", "bleu")
+    rows = [
+        [row["name"], *("–" if row[key] is None else f"{row[key]:g}" for key in numbers), row["what"]]
+        for row in found
+    ]
+    write_table(["recipe", "params (M)", "mult-adds (M)", "BLEU", "what"], rows)
+
+
+def show(
+    recipe: Annotated[str, Parameter(help="name of a recipe, or folder of a run or model")],
+    /,
+    *,
+    settings: Settings = (),
+    json: Json = False,
+) -> None:
+    """Show every field of a recipe, of a run's recipe, or of a model.
+
+    For example:
+
+      lite show iwslt14-de-en/lite-160
+      lite show iwslt14-de-en/lite-160 --set train.schedule.peak=3e-4
+      lite show runs/160 --json
+
+    Prints what the recipe is, then a line FIELD = VALUE for each field. The
+    names are those that --set takes.
+    """
+    from litetransformer.core.override import override
+
+    about, spec = _named(recipe)
+    spec = override(spec, settings)
+    if json:
+        write_text(json_line(to_json(spec)))
+        return
+    if about:
+        write_text(f"{about.strip()}\n")
+    for name, value in _fields(spec):
+        write_text(f"{name} = {value}")
+
+
+def _named(name: str) -> tuple[str, Spec]:
+    """What is known by `name`: its description and its value."""
+    from litetransformer import recipes as known
+    from litetransformer.tasks.model_folder import CARD, read_card
+    from litetransformer.tasks.translation import RECIPE, read_recipe
+
+    folder = Path(name)
+    if name in known.names():
+        return known.docstring(name), known.get(name)
+    if (folder / RECIPE).is_file():
+        return "", read_recipe(folder)
+    if (folder / CARD).is_file():
+        return "", read_card(folder)
+    raise unknown_recipe(name)
+
+
+def _fields(spec: Spec, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The dotted name and value of every field; the layers of a model are an expression each."""
+    for field in dataclasses.fields(spec):
+        name, value = f"{prefix}{field.name}", getattr(spec, field.name)
+        if isinstance(value, tuple) and value and all(isinstance(item, Spec) for item in value):
+            yield from ((f"{name}.{index}", _expression(item)) for index, item in enumerate(value))
+        elif isinstance(value, Spec):
+            yield from _fields(value, f"{name}.")
+        else:
+            yield name, json_line(to_json(value))
+
+
+def _expression(value: object) -> str:
+    """A spec as it is written in code, without what is so by default."""
+    if not isinstance(value, Spec):
+        return repr(value)
+    shown = (
+        f"{field.name}={_expression(getattr(value, field.name))}"
+        for field in dataclasses.fields(value)
+        if field.default is dataclasses.MISSING or getattr(value, field.name) != field.default
+    )
+    return f"{type(value).__name__}({', '.join(shown)})"

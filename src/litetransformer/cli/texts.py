@@ -1,0 +1,174 @@
+"""The options that say what is trained on which texts, and the recipe that they come to."""
+
+import sys
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Group, Parameter
+
+from litetransformer.core.errors import InputError
+
+if TYPE_CHECKING:
+    from litetransformer.data.corpus import TextPairs
+    from litetransformer.tasks.recipe import Data, Recipe
+
+
+@Parameter(name="*", group=Group("Texts", sort_key=1))
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Which texts a recipe is for: its own set of the catalogue, or the user's files."""
+
+    preset: Annotated[
+        str | None,
+        Parameter(
+            help="in place of RECIPE, a model for your own texts: lite-160, -240, -320, transformer-128, …"
+        ),
+    ] = None
+    source: Annotated[
+        str | None,
+        Parameter(help="training text: .txt of one side, or both sides in one .tsv, .jsonl or .parquet"),
+    ] = None
+    target: Annotated[str | None, Parameter(help="its translations, where --source holds one side")] = None
+    valid_source: Annotated[str | None, Parameter(help="validation text, like --source")] = None
+    valid_target: Annotated[str | None, Parameter(help="its translations, like --target")] = None
+    source_field: Annotated[
+        str | None, Parameter(help="field or column of the source in .jsonl and .parquet [default: source]")
+    ] = None
+    target_field: Annotated[str | None, Parameter(help="field or column of the target [default: target]")] = (
+        None
+    )
+    from_language: Annotated[
+        str | None, Parameter(name="--from", help="language of the source, de for example")
+    ] = None
+    to_language: Annotated[str | None, Parameter(name="--to", help="language of the target")] = None
+    data: Annotated[
+        Path | None,
+        Parameter(help="folder that has the recipe's data set already: its texts or its downloaded files"),
+    ] = None
+    download: Annotated[
+        bool, Parameter(help="fetch the recipe's data set; nothing is fetched without this")
+    ] = False
+    offline: Annotated[bool, Parameter(help="fail rather than reach the network")] = False
+
+    def given(self) -> list[str]:
+        """The options that the user gave, as they are written."""
+        languages = {"from_language": "--from", "to_language": "--to"}
+        return [
+            languages.get(field.name, f"--{field.name.replace('_', '-')}")
+            for field in fields(self)
+            if getattr(self, field.name)
+        ]
+
+
+NO_TEXTS = Texts()
+OWN = ("--source", "--target", "--valid-source", "--valid-target", "--source-field", "--target-field")
+
+
+def recipe_for(
+    name: str | None, texts: Texts, settings: tuple[str, ...], *, folder: Path, quiet: bool = False
+) -> "Recipe":
+    """The recipe that the command line describes, with `settings` applied and absolute paths to its texts.
+
+    Without a name or a preset it is that of the run that `folder` holds already.
+
+    Raises InputError for options that contradict each other, unknown names, and texts that are not here.
+    """
+    from litetransformer import recipes
+    from litetransformer.core.override import override
+    from litetransformer.tasks.prepare import with_texts
+
+    given = texts.given()
+    own = [option for option in given if option in OWN]
+    if name is None and texts.preset is None:
+        return override(_started_recipe(folder, given), settings)
+    _refuse_contradictions(name, texts, given, own)
+    recipe = recipes.preset(texts.preset) if name is None else recipes.get(name)  # type: ignore[arg-type]
+    recipe = override(replace(recipe, data=_languages(recipe.data, texts)), settings)
+    if own:
+        recipe = replace(recipe, data=replace(recipe.data, name=""))
+        train = _pairs(texts, texts.source, texts.target, "--source")
+        return with_texts(
+            recipe, train, _pairs(texts, texts.valid_source, texts.valid_target, "--valid-source")
+        )
+    if not recipe.data.name:
+        return recipe
+    from litetransformer.data.catalog import resolve
+
+    splits = resolve(
+        recipe.data.name,
+        folder=None if texts.data is None else texts.data.absolute(),
+        offline=texts.offline,
+        download=texts.download,
+        progress=None if quiet else _Fetching(),
+    )
+    return with_texts(recipe, splits.get("train"), splits.get("valid"))
+
+
+def _started_recipe(folder: Path, given: list[str]) -> "Recipe":
+    from litetransformer.tasks.translation import RECIPE, read_recipe
+
+    if not (folder / RECIPE).is_file():
+        remedy = "see `lite recipes`, or use --preset for your own texts"
+        raise InputError("no recipe is named", path="RECIPE", remedy=remedy)
+    for option in given:
+        if option != "--offline":
+            raise InputError(
+                "without a recipe, the run in this folder goes on with the texts it has",
+                path=option,
+                remedy="leave it out, or name the recipe too",
+            )
+    return read_recipe(folder)
+
+
+def _refuse_contradictions(name: str | None, texts: Texts, given: list[str], own: list[str]) -> None:
+    if name is not None and texts.preset is not None:
+        raise InputError(f"is given beside the recipe {name!r}", path="--preset", remedy="give one of them")
+    if texts.download and texts.offline:
+        raise InputError("contradicts --offline", path="--download", remedy="give one of them")
+    for option in ("--data", "--download"):
+        if option in given and (own or texts.preset):
+            remedy = "leave one of them out"
+            raise InputError(
+                f"is for a recipe's own texts, not for {(own or ['--preset'])[0]}", path=option, remedy=remedy
+            )
+    if texts.preset and not (texts.source and texts.valid_source):
+        remedy = "name --source and --valid-source, and the targets unless they are in the same files"
+        raise InputError("a preset is for your own texts", path="--preset", remedy=remedy)
+
+
+def _languages(data: "Data", texts: Texts) -> "Data":
+    return replace(
+        data,
+        source_language=texts.from_language or data.source_language,
+        target_language=texts.to_language or data.target_language,
+    )
+
+
+def _pairs(texts: Texts, source: str | None, target: str | None, option: str) -> "TextPairs | None":
+    from litetransformer.data.corpus import TextPairs
+
+    if source is None:
+        if target is not None:
+            raise InputError("missing", path=option, remedy="name the side that is translated from")
+        return None
+    # The run goes on from whatever folder it is called in.
+    return TextPairs(
+        source=str(Path(source).absolute()),
+        target=None if target is None else str(Path(target).absolute()),
+        source_field=texts.source_field,
+        target_field=texts.target_field,
+    )
+
+
+class _Fetching:
+    """Tells on stderr which file is being fetched."""
+
+    def __init__(self) -> None:
+        self.name = ""
+
+    def __call__(self, name: str, _received: int, total: int | None) -> None:
+        if name != self.name and sys.stderr is not None:
+            self.name = name
+            size = "" if total is None else f" ({total / 1e6:,.1f} MB)"
+            print(f"fetching {name}{size}", file=sys.stderr, flush=True)

@@ -1,0 +1,212 @@
+"""``lite translate``: lines in, translations out."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Group, Parameter
+from cyclopts.validators import Number
+
+from litetransformer.cli.lines import lines_as_they_come, lines_of_file
+from litetransformer.cli.options import MACHINE, OUTPUT, Device, Threads, device_for, use_threads
+from litetransformer.cli.output import json_line, write
+from litetransformer.core.errors import InputError
+
+if TYPE_CHECKING:
+    from litetransformer.decode.options import SamplingOptions
+    from litetransformer.tasks.translator import Translation, Translator
+
+SEARCH = Group("Search", sort_key=1)
+SAMPLING = Group("Sampling", sort_key=2)
+STDIN = 0
+
+
+def translate(
+    *text: str,
+    model: Path,
+    input: Annotated[Path | None, Parameter(help="file to translate; .gz and .xz too")] = None,
+    output: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="file to write, which appears once it is complete")
+    ] = None,
+    beam: Annotated[int | None, Parameter(group=SEARCH, help="hypotheses kept; 1 is greedy search")] = None,
+    length_penalty: Annotated[
+        float | None, Parameter(group=SEARCH, help="scores are divided by length to this power")
+    ] = None,
+    n_best: Annotated[
+        int, Parameter(group=SEARCH, validator=Number(gte=1), help="translations of each line")
+    ] = 1,
+    min_length: Annotated[int | None, Parameter(group=SEARCH, help="fewest tokens of a translation")] = None,
+    max_length: Annotated[int | None, Parameter(group=SEARCH, help="most tokens of a translation")] = None,
+    no_repeat_ngram: Annotated[
+        int | None, Parameter(group=SEARCH, help="let no N tokens in a row come twice; 0 lets them")
+    ] = None,
+    prefix: Annotated[
+        str | None, Parameter(group=SEARCH, help="text that every translation begins with")
+    ] = None,
+    sample: Annotated[bool, Parameter(group=SAMPLING, help="draw translations instead of searching")] = False,
+    temperature: Annotated[
+        float | None, Parameter(group=SAMPLING, help="below 1 bolder, above 1 more varied [default: 1]")
+    ] = None,
+    top_k: Annotated[
+        int | None, Parameter(group=SAMPLING, help="draw from the K likeliest tokens; 0: from all")
+    ] = None,
+    top_p: Annotated[
+        float | None, Parameter(group=SAMPLING, help="draw from the fewest tokens that hold this probability")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        Parameter(group=SAMPLING, validator=Number(gte=0), help="equal seeds draw the same [default: 0]"),
+    ] = None,
+    scores: Annotated[bool, Parameter(group=OUTPUT, help="print scores too, in the form above")] = False,
+    json: Annotated[bool, Parameter(group=OUTPUT, help="print one JSON object a line")] = False,
+    batch_tokens: Annotated[
+        int,
+        Parameter(
+            group=MACHINE,
+            validator=Number(gte=1),
+            help="source tokens searched at once, times the beam; lower it when memory runs out",
+        ),
+    ] = 4096,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Translate lines with the model in a folder.
+
+    With TEXT, each is one line. Otherwise lines come from --input or stdin, and
+    N lines in are N lines out, in order. Each translation leaves as soon as its
+    line has come, so a terminal or another program can wait for it. Only a line
+    feed ends a line. Unless told otherwise, search is the model's own.
+
+      lite translate --model runs/160 'Guten Morgen.'
+      lite translate --model runs/160 < news.de > news.en
+      lite translate --model runs/160 --input news.de --output news.en --beam 8
+
+    Prints the translations, a line each. With --n-best above 1 or --scores:
+
+      LINE NUMBER ||| TRANSLATION ||| SCORE
+
+    line numbers from 1, best first. A score is the log-probability divided by
+    length^LENGTH_PENALTY. With --json, a line is an object with `source` and
+    `translations`, a list of objects with `text` and `score`.
+
+    Parameters
+    ----------
+    text
+        lines to translate
+    model
+        folder of the model
+    """
+    if text and input is not None:
+        raise InputError("is given beside TEXT", path="--input", remedy="give one of them")
+    if output is not None and output.is_dir():
+        raise InputError("is a folder", path=output, remedy="name a file")
+    if output is not None and input is not None and output.resolve() == input.resolve():
+        raise InputError("is the file that is read", path=output, remedy="name another")
+    _check_text(text, "TEXT")
+    _check_text([prefix or ""], "--prefix")
+    search: dict[str, Any] = {
+        "beam": beam,
+        "length_penalty": length_penalty,
+        "shortest": min_length,
+        "longest": max_length,
+        "no_repeat_ngram": no_repeat_ngram,
+    }
+    drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    _refuse_idle(sample, search, drawing)
+
+    use_threads(threads)
+    from litetransformer.tasks.translator import load
+
+    translator = load(model, device=device_for(device))
+    chosen = {name: value for name, value in search.items() if value is not None}
+    translator.search = replace(translator.search, **chosen, n_best=1 if sample else n_best)
+    sampling = _sampling(translator, n_best, drawing) if sample else None
+    with _destination(output) as write_out:
+        number = 0
+        for group in [text] if text else _groups(input):
+            found = _translations(translator, group, number, prefix, sampling, seed or 0, batch_tokens)
+            lines = []
+            for source, translations in zip(group, found, strict=True):
+                number += 1
+                if json:
+                    lines.append(json_line(_as_json(source, translations)))
+                elif scores or n_best > 1:
+                    lines += [f"{number} ||| {one.text} ||| {one.score:.4f}" for one in translations]
+                else:
+                    lines.append(translations[0].text)
+            write_out("".join(f"{line}\n" for line in lines).encode())
+
+
+def _groups(path: Path | None) -> Iterator[list[str]]:
+    return lines_as_they_come(STDIN) if path is None else lines_of_file(path)
+
+
+def _translations(
+    translator: "Translator",
+    lines: Sequence[str],
+    before: int,
+    prefix: str | None,
+    sampling: "SamplingOptions | None",
+    seed: int,
+    batch_tokens: int,
+) -> list[list["Translation"]]:
+    # What is drawn for a line follows from its number in the whole input, not in its group.
+    options: dict[str, Any] = (
+        {} if sampling is None else {"sampling": sampling, "seed": seed, "first": before}
+    )
+    prefixes = None if prefix is None else [prefix] * len(lines)
+    return translator.translations(lines, prefixes=prefixes, batch_tokens=batch_tokens, **options)
+
+
+def _sampling(translator: "Translator", samples: int, drawing: dict[str, Any]) -> "SamplingOptions":
+    """Sampling that keeps to the limits of the model's search."""
+    from litetransformer.decode.options import DecodingOptions, SamplingOptions
+
+    limits = {field.name: getattr(translator.search, field.name) for field in fields(DecodingOptions)}
+    chosen = {name: value for name, value in drawing.items() if value is not None and name != "seed"}
+    return SamplingOptions(**limits, **chosen, samples=samples)
+
+
+def _refuse_idle(sample: bool, search: dict[str, Any], drawing: dict[str, Any]) -> None:
+    """InputError for an option that would change nothing."""
+    for name, value in drawing.items():
+        if value is not None and not sample:
+            raise InputError(
+                "changes nothing without --sample", path=f"--{name.replace('_', '-')}", remedy="add --sample"
+            )
+    for name in ("beam", "length_penalty"):
+        if search[name] is not None and sample:
+            raise InputError(
+                "changes nothing with --sample", path=f"--{name.replace('_', '-')}", remedy="leave one out"
+            )
+
+
+def _check_text(texts: Sequence[str], name: str) -> None:
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError("invalid UTF-8", path=name, remedy="check the terminal's encoding") from error
+        if "\n" in text:
+            raise InputError("holds a line break", path=name, remedy="give each line apart, or use stdin")
+
+
+def _as_json(source: str, translations: Sequence["Translation"]) -> dict[str, Any]:
+    return {
+        "source": source,
+        "translations": [{"text": one.text, "score": round(one.score, 6)} for one in translations],
+    }
+
+
+@contextlib.contextmanager
+def _destination(output: Path | None) -> Iterator[Callable[[bytes], object]]:
+    """What takes the translations: stdout, each at once, or a file that appears when the block ends well."""
+    if output is None:
+        yield write
+        return
+    from litetransformer.core.files import atomic_writer
+
+    with atomic_writer(output) as file:
+        yield file.write

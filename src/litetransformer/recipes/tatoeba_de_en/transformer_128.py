@@ -1,0 +1,11 @@
+"""Tatoeba De-En: the paper's small Transformer for IWSLT'14.
+
+    lite train tatoeba-de-en/transformer-128 --out runs/tatoeba-de-en-transformer-128 --download
+
+Expected: no row of the paper.
+Measured: not run.
+"""
+
+from litetransformer.recipes.tatoeba_de_en._base import base, transformer
+
+recipe = base(model=transformer(128, 256))

@@ -1,0 +1,381 @@
+"""A first model in minutes: text, a Lite Transformer beside a Transformer of equal cost, and their scores."""
+
+import contextlib
+import dataclasses
+import itertools
+import math
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+
+from litetransformer.core.errors import InputError
+from litetransformer.core.files import only_writer, write_atomically
+from litetransformer.data.batching import BatchPlan
+from litetransformer.data.corpus import TextPairs, read_pairs
+from litetransformer.data.tokenizer import train_sentencepiece
+from litetransformer.inspect.profile import profile
+from litetransformer.models.seq2seq import Seq2Seq
+from litetransformer.models.spec import lite, transformer
+from litetransformer.tasks.prepare import prepare
+from litetransformer.tasks.recipe import Data, Recipe, Vocabulary
+from litetransformer.tasks.sentences import generate_pairs
+from litetransformer.tasks.translation import RECIPE, read_recipe, score_translations, train_translator
+from litetransformer.tasks.translator import Translator, load
+from litetransformer.train.recipe import Training
+from litetransformer.train.report import Report
+from litetransformer.train.schedule import Cosine
+from litetransformer.train.step import Step
+
+GENERATED = {"train": 30_000, "valid": 300, "test": 300}
+FEWEST_PAIRS, MOST_PAIRS = 100, 100_000
+HELD_OUT = 300
+"""The most pairs of a user's text to validate and to test with each; a twentieth of a smaller text."""
+SIZES = (2000, 1000, 500, 400, 350, 300, 4000, 8000, 16_000)
+"""Vocabularies to try: small texts are too small for the first, many characters need the last."""
+
+MODELS = {
+    "lite": lite(96, taps=(3, 7, 15), tied="all"),
+    "transformer": transformer(72, 132, layers=3, tied="all"),
+}
+"""Equally deep and, in the paper's counting, equal within 1% in mult-adds and 2% in parameters."""
+
+UPDATES = 1000
+"""Updates on generated text, where more gain little; a text of one's own is given all the time."""
+FEWEST_UPDATES = 20
+VALIDATIONS = 8
+TRAINING_SHARE = 0.8
+"""Of the time left after preparing; the rest is for validation, the test, and a machine that gets busy."""
+SHOWN, SHORT = 3, 80
+"""How many sentences are watched, and how many characters they should have at most."""
+
+Pairs = list[tuple[str, str]]
+Echo = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class QuickstartModel:
+    """One of the two models: its folder, BLEU on the test text, cost (`Profile`), and seconds in updates."""
+
+    name: str
+    folder: str
+    bleu: float
+    params: int
+    mult_adds: int
+    params_total: int
+    mult_adds_total: int
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class QuickstartResult:
+    """What a quickstart came to. `command` translates with the Lite model; `seconds` are this call's."""
+
+    lite: QuickstartModel
+    transformer: QuickstartModel
+    signature: str
+    updates: int
+    train_pairs: int
+    test_pairs: int
+    seconds: float
+    command: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as JSON types."""
+        return dataclasses.asdict(self)
+
+
+def quickstart(
+    folder: Path,
+    *,
+    source: Path | None = None,
+    target: Path | None = None,
+    minutes: float = 4.0,
+    threads: int | None = None,
+    seed: int = 1,
+    echo: Echo = print,
+) -> QuickstartResult:
+    """Two trained translation models in `folder`, one Lite and one plain Transformer, scored on unseen text.
+
+    They learn from generated German-English sentences, or from the user's lines in `source` and `target`, of
+    which some are held out. Both have the same vocabulary, batches, updates, seed and cost. How many updates
+    fit into `minutes`, for both and all else, is measured first and kept in the folder's recipes: the same
+    call goes on with a run that was stopped. One CPU thread is used unless `threads` says more: with so small
+    models two save a quarter of the time at best, and lose it many times over where other programs run.
+    `echo` gets what people read.
+
+    Raises InputError for wrong or too little text or a folder that holds another quickstart, Interrupted
+    after a signal once the run is saved.
+    """
+    began = time.monotonic()
+    if not 0 < minutes < math.inf:
+        raise InputError(f"{minutes} minutes", field="minutes", remedy="give a number above 0")
+    if target is not None and source is None:
+        raise InputError("no source to this target", path=target, remedy="give both")
+    own = source is not None
+    with only_writer(folder), _threads(threads or 1):
+        splits = _generated(seed) if source is None else _own(source, target, seed)
+        data = _write(folder / "text", splits, ("src", "tgt") if own else ("de", "en"))
+        echo(_about_text(splits, folder / "text", own))
+        size = _vocabulary_size(splits["train"]) if own else SIZES[0]
+
+        def recipe(name: str, updates: int) -> Recipe:
+            return Recipe(
+                data=data,
+                vocabulary=Vocabulary(size=size),
+                model=dataclasses.replace(MODELS[name], dropout=0.1 if own else 0.0),
+                train=_training(updates, seed),
+            )
+
+        if (folder / "lite" / RECIPE).is_file():
+            updates = read_recipe(folder / "lite").train.updates
+        else:
+            each = [_seconds_an_update(recipe(name, FEWEST_UPDATES), folder / "lite") for name in MODELS]
+            left = 60 * minutes - (time.monotonic() - began)
+            updates = max(FEWEST_UPDATES, int(TRAINING_SHARE * left / sum(each)))
+            updates = updates if own else min(UPDATES, updates)
+            echo(_about_training(updates, each, own))
+        watched = sorted(splits["valid"], key=lambda pair: len(pair[0]) > SHORT)[:SHOWN]
+        results = {}
+        for name in MODELS:
+            stages = _Stages(folder / name, updates, watched if name == "lite" else [], echo)
+            echo(_about_stages(name, stages.watched))
+            progress = train_translator(
+                recipe(name, updates), folder / name, report=stages, watch=stages.watch
+            )
+            results[name], signature = _tested(name, folder / name, splits["test"], progress.seconds)
+    example = next((text for text, _ in splits["test"] if not text.startswith("-")), "")
+    result = QuickstartResult(
+        **results,
+        signature=signature,
+        updates=updates,
+        train_pairs=len(splits["train"]),
+        test_pairs=len(splits["test"]),
+        seconds=round(time.monotonic() - began, 1),
+        command=f"lite translate --model {shlex.quote(str(folder / 'lite'))} {shlex.quote(example)}",
+    )
+    echo(_conclusion(result, own))
+    return result
+
+
+def split_pairs(pairs: Sequence[tuple[str, str]], seed: int, *, path: Path | None = None) -> dict[str, Pairs]:
+    """`pairs` as train, valid and test; no text of a pair that is held out occurs anywhere else.
+
+    So only pairs whose two texts occur once (spaces apart) are held out, drawn by `seed`; all others stay in
+    train, in order. Pairs with an empty side are left out.
+
+    Raises InputError naming `path` and how many pairs are needed where there are too few.
+    """
+    pairs = [pair for pair in pairs if all(text.strip() for text in pair)]
+    if len(pairs) < FEWEST_PAIRS:
+        raise InputError(
+            f"only {len(pairs)} pairs of lines that are not empty",
+            path=path,
+            remedy=f"give at least {FEWEST_PAIRS}, better thousands",
+        )
+    texts = [{" ".join(text.split()) for text in pair} for pair in pairs]
+    counts = Counter(text for both in texts for text in both)
+    unique = [number for number, both in enumerate(texts) if all(counts[text] == 1 for text in both)]
+    held_out = min(HELD_OUT, len(pairs) // 20)
+    if len(unique) < 2 * held_out:
+        raise InputError(
+            f"of {len(pairs):,} pairs of lines only {len(unique):,} share no line with another",
+            path=path,
+            remedy=f"give at least {2 * held_out:,} such pairs, to test on lines that are not learned",
+        )
+    drawn = Random(seed).sample(unique, 2 * held_out)
+    split_of = dict.fromkeys(drawn[:held_out], "valid") | dict.fromkeys(drawn[held_out:], "test")
+    splits: dict[str, Pairs] = {"train": [], "valid": [], "test": []}
+    for number, pair in enumerate(pairs):
+        splits[split_of.get(number, "train")].append(pair)
+    return splits
+
+
+class _Stages(Report):
+    """Tells each validation in a line, and what the model makes of the `watched` sources by then."""
+
+    def __init__(self, folder: Path, updates: int, watched: Pairs, echo: Echo) -> None:
+        super().__init__(folder, quiet=True)
+        self.updates, self.watched, self.echo = updates, watched, echo
+        self.translations: list[str] = []
+
+    def watch(self, translator: Translator) -> None:
+        """Translate with the model of a validation; its event follows."""
+        self.translations = translator.translate([source for source, _ in self.watched])
+
+    def event(self, event: str, values: Mapping[str, Any], *, shown: bool = True) -> None:
+        super().event(event, values, shown=False)
+        if event == "valid":
+            self.echo(f"  update {values['update']:,} of {self.updates:,}, loss {values['loss']:.2f}")
+            for number, text in enumerate(self.translations, 1):
+                self.echo(f"    {number}  {text}")
+        elif event == "resume":
+            self.echo(f"  going on from update {values['update']:,}")
+        elif event == "warning":
+            self.echo(f"  warning: {values['message']}")
+
+
+def _generated(seed: int) -> dict[str, Pairs]:
+    return {
+        split: list(generate_pairs(count, seed=seed, split=split))  # type: ignore[arg-type]
+        for split, count in GENERATED.items()
+    }
+
+
+def _own(source: Path, target: Path | None, seed: int) -> dict[str, Pairs]:
+    rows = read_pairs(TextPairs(source=str(source), target=None if target is None else str(target)))
+    pairs = list(itertools.islice(rows, MOST_PAIRS))
+    # What is not used is read all the same: the files may differ in length or not be text further on.
+    for _ in rows:
+        pass
+    return split_pairs(pairs, seed, path=source)
+
+
+def _write(folder: Path, splits: Mapping[str, Pairs], languages: tuple[str, str]) -> Data:
+    """Write each split as two plain files; InputError where another text is there already."""
+    contents = {
+        folder / f"{split}.{language}": "".join(f"{pair[side]}\n" for pair in pairs).encode()
+        for split, pairs in splits.items()
+        for side, language in enumerate(languages)
+    }
+    for path, content in contents.items():
+        if path.is_file() and path.read_bytes() != content:
+            raise InputError("holds the text of another quickstart", path=path, remedy="choose another --out")
+    for path, content in contents.items():
+        if not path.is_file():
+            write_atomically(path, content)
+    source, target = languages
+    train, valid = (
+        TextPairs(source=str(folder / f"{split}.{source}"), target=str(folder / f"{split}.{target}"))
+        for split in ("train", "valid")
+    )
+    return Data(source_language=source, target_language=target, train=train, valid=valid)
+
+
+def _vocabulary_size(pairs: Pairs) -> int:
+    """The first of `SIZES` that a tokenizer of this text can have."""
+    for size in SIZES:
+        try:
+            train_sentencepiece((text for pair in pairs for text in pair), size=size)
+        except InputError as error:
+            if error.field != "size":
+                raise
+        else:
+            return size
+    raise InputError("the text is too small for a vocabulary", remedy="give more lines")
+
+
+def _training(updates: int, seed: int) -> Training:
+    warmup = updates // 4
+    return Training(
+        updates=updates,
+        batch_tokens=1024,
+        schedule=Cosine(peak=6e-3, warmup=warmup, period=updates - warmup, end=1e-4),
+        clip=1.0,
+        validate_every=updates // VALIDATIONS,
+        seed=seed,
+    )
+
+
+def _seconds_an_update(recipe: Recipe, folder: Path) -> float:
+    """How long an update of `recipe` takes here, measured on a fresh model and the text in `folder`."""
+    prepared = prepare(recipe, folder)
+    plan = BatchPlan(prepared.train, budget=recipe.train.batch_tokens, seed=recipe.train.seed)
+    model = recipe.model.build(prepared.source.size, prepared.target.size)
+    step = Step(model, recipe.train.optimizer.build(model), recipe.train, torch.device("cpu"))
+    batches = itertools.cycle(plan.epoch(0))
+    for update in range(1, 4):
+        step([plan.load(next(batches))], update)
+    began = time.perf_counter()
+    for update in range(4, FEWEST_UPDATES):
+        step([plan.load(next(batches))], update)
+    return (time.perf_counter() - began) / (FEWEST_UPDATES - 4)
+
+
+def _tested(name: str, folder: Path, pairs: Pairs, seconds: float) -> tuple[QuickstartModel, str]:
+    """The model in `folder`, scored on `pairs` with its own search, and the score's signature."""
+    translator = load(folder)
+    assert isinstance(translator.model, Seq2Seq)
+    assert translator.card is not None
+    sources, references = zip(*pairs, strict=True)
+    found, language = translator.translate(sources), translator.card.target_language
+    score = score_translations(found, [references], mode="sacrebleu", language=language)[0]
+    cost = profile(translator.model)
+    model = QuickstartModel(
+        name=name,
+        folder=str(folder),
+        bleu=round(score.value, 2),
+        params=cost.params,
+        mult_adds=cost.mult_adds,
+        params_total=cost.params_total,
+        mult_adds_total=cost.mult_adds_total,
+        seconds=round(seconds, 1),
+    )
+    return model, score.signature
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _about_text(splits: Mapping[str, Pairs], folder: Path, own: bool) -> str:
+    kind = "of your" if own else "generated German-English"
+    return (
+        f"Text: {len(splits['train']):,} {kind} sentence pairs to learn from, {len(splits['valid']):,} to\n"
+        f"watch progress and {len(splits['test']):,} to test; these occur nowhere else. They are in {folder}."
+    )
+
+
+def _about_training(updates: int, each: Sequence[float], own: bool) -> str:
+    first, second = (f"{seconds * updates:.0f} s" for seconds in each)
+    return (
+        f"Models: a Lite Transformer and a plain Transformer of the same cost. {updates:,} updates of each\n"
+        f"take about {first} and {second} here. Ctrl-C stops; the same command goes on from there."
+    ) + (
+        ""
+        if own or updates == UPDATES
+        else f"\nThere is no time for {UPDATES:,} updates, which they should have: expect bad translations."
+    )
+
+
+def _about_stages(name: str, watched: Pairs) -> str:
+    if name != "lite":
+        return "\nThe plain Transformer learns from the same batches."
+    lines = "\n".join(f"    {number}  {pair[0]}\n       {pair[1]}" for number, pair in enumerate(watched, 1))
+    return (
+        f"\nThe Lite Transformer learns. These are not among its sentences:\n{lines}\n\nIts own translations:"
+    )
+
+
+def _conclusion(result: QuickstartResult, own: bool) -> str:
+    table = ["", "BLEU", "params", "mult-adds", "all params", "all mult-adds", "seconds"]
+    rows = [table]
+    for title, model in (("Lite Transformer", result.lite), ("Transformer", result.transformer)):
+        costs = (model.params, model.mult_adds, model.params_total, model.mult_adds_total)
+        millions = [f"{count / 1e6:.2f}M" for count in costs]
+        rows.append([title, f"{model.bleu:.1f}", *millions, f"{model.seconds:.0f}"])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    patterns = "" if own else "\nThe sentences follow patterns: on text as people write it, expect far less."
+    return "\n".join(
+        (
+            f"\nTest: {result.test_pairs:,} sentences that neither model has seen.\n",
+            *lines,
+            f"\nBLEU ({result.signature}): 100 is every sentence as in the reference.{patterns}",
+            "Mult-adds are those of 30 tokens into 30. As in the paper, the first two counts leave out the",
+            "embeddings and the projection to the vocabulary; `all` is everything.",
+            f"\nDone in {result.seconds:.0f} s. The Lite Transformer is in {result.lite.folder}; try it:",
+            f"  {result.command}",
+        )
+    )

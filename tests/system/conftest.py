@@ -1,0 +1,97 @@
+"""Small texts and a small model, made once, and the command line as a process."""
+
+import os
+import subprocess
+import sys
+from random import Random
+
+import pytest
+
+import litetransformer as lt
+
+WORDS = {
+    **{"Hund": "dog", "Katze": "cat", "Haus": "house", "Baum": "tree", "rot": "red", "alt": "old"},
+    **{
+        "klein": "small",
+        "sieht": "sees",
+        "findet": "finds",
+        "und": "and",
+        "heute": "today",
+        "gern": "gladly",
+    },
+}
+LITE = [sys.executable, "-m", "litetransformer"]
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory):
+    """A folder with {train,valid,test}.{de,en}: 400, 20 and 20 rows of words, translated word by word."""
+    folder, random = tmp_path_factory.mktemp("texts"), Random(1)
+    for split, count in (("train", 400), ("valid", 20), ("test", 20)):
+        rows = [random.choices(list(WORDS), k=random.randint(2, 7)) for _ in range(count)]
+        sides = {"de": rows, "en": [[WORDS[word] for word in row] for row in rows]}
+        for language, side in sides.items():
+            content = "".join(f"{' '.join(row)}.\n" for row in side)
+            (folder / f"{split}.{language}").write_bytes(content.encode())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recipe(texts):
+    """A recipe that learns `texts` in two seconds, but for some mistakes."""
+
+    def pairs(split):
+        return lt.TextPairs(source=str(texts / f"{split}.de"), target=str(texts / f"{split}.en"))
+
+    return lt.Recipe(
+        data=lt.Data(source_language="de", target_language="en", train=pairs("train"), valid=pairs("valid")),
+        vocabulary=lt.Vocabulary(size=330),
+        model=lt.lite(32, taps=(3, 5), tied="all"),
+        train=lt.Training(
+            updates=200,
+            batch_tokens=512,
+            longest=64,
+            label_smoothing=0.0,
+            schedule=lt.InverseSqrt(peak=1e-2, warmup=40),
+            validate_every=100,
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def model_folder(recipe, tmp_path_factory):
+    """The folder of a small trained model, German to English. Read only: copy it to change it."""
+    from litetransformer.train.report import Report
+
+    folder = tmp_path_factory.mktemp("model")
+    lt.train_translator(recipe, folder, report=Report(folder, quiet=True))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lite():
+    """Run the command in a process of its own; returns the finished process with bytes for its outputs."""
+
+    def run(*arguments, stdin=b"", **options):
+        command = [*LITE, *map(str, arguments)]
+        options = {"capture_output": True, "timeout": 120, **options}
+        return subprocess.run(command, input=stdin, env=environment(), check=False, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start_lite():
+    """Start the command in a process of its own, with pipes."""
+
+    def start(*arguments):
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        return subprocess.Popen([*LITE, *map(str, arguments)], env=environment(), **pipes)
+
+    return start
+
+
+def environment():
+    """The test's environment without what would change what users see."""
+    hidden = ("PYTHONWARNINGS", "COLUMNS", "FORCE_COLOR")
+    return {name: value for name, value in os.environ.items() if name not in hidden}

@@ -1,0 +1,450 @@
+"""The command line tells the truth, and what goes wrong is one line."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from litetransformer.cli import main
+from litetransformer.cli.app import VERBS
+from litetransformer.core.files import only_writer
+
+
+@pytest.fixture
+def run(capfd):
+    """The command in this process: its exit status, stdout and stderr."""
+
+    def run(*arguments):
+        status = main(list(map(str, arguments)))
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture
+def broken(model_folder, tmp_path):
+    """A copy of the model that may be damaged."""
+    return Path(shutil.copytree(model_folder, tmp_path / "broken"))
+
+
+def test_help_of_the_command_and_of_every_verb_imports_no_torch():
+    program = (
+        "import sys; from litetransformer.cli import main\n"
+        f"for verb in ['', *{list(VERBS)!r}]:\n"
+        "    assert main([verb, '--help'] if verb else ['--help']) == 0\n"
+        "assert 'torch' not in sys.modules and 'sacrebleu' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
+    assert done.stderr == b""
+    for verb in VERBS:
+        assert f"Usage: lite {verb}" in done.stdout.decode()
+
+
+def test_help_lists_every_verb_with_what_it_does(run):
+    status, out, err = run("--help")
+    assert (status, err) == (0, "")
+    for verb in VERBS:
+        line = next(line for line in out.splitlines() if line.startswith(f"│ {verb} "))
+        assert line.count(" ") > len(verb) + 3
+        assert ". " in line
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_gives_an_example_and_says_what_it_prints(run, verb):
+    _, out, _ = run(verb, "--help")
+    assert f"  lite {verb}" in out
+    assert "Prints" in out
+
+
+def test_without_a_verb_it_shows_the_help(run):
+    assert run() == run("--help")
+
+
+def test_version_is_the_package_s(run):
+    import litetransformer
+
+    assert run("--version") == (0, f"{litetransformer.__version__}\n", "")
+
+
+def test_a_text_argument_is_a_line(run, model_folder):
+    status, out, err = run("translate", "--model", model_folder, "Hund und Katze.", "", "Haus.")
+    assert (status, err) == (0, "")
+    first, second, third, end = out.split("\n")
+    assert first.startswith("dog")
+    assert (second, bool(third), end) == ("", True, "")
+
+
+def test_text_after_two_dashes_may_look_like_options(run, model_folder):
+    status, out, _ = run("translate", "--model", model_folder, "--", "--debug", "--help")
+    assert (status, out.count("\n")) == (0, 2)
+
+
+def test_file_to_file_gives_what_stdout_gives(run, model_folder, texts, tmp_path):
+    output = tmp_path / "new" / "test.en"
+    source = texts / "test.de"
+    status, out, err = run("translate", "--model", model_folder, "--input", source, "--output", output)
+    assert (status, out, err) == (0, "", "")
+    _, out, _ = run("translate", "--model", model_folder, "--input", source)
+    assert output.read_bytes().decode() == out
+    assert out.count("\n") == 20
+
+
+def test_translations_as_json(run, model_folder):
+    status, out, err = run(
+        "translate", "--model", model_folder, "--json", "--n-best", "3", "Hund findet Haus.", ""
+    )
+    first, second = map(json.loads, out.splitlines())
+    assert (status, err, first["source"], len(first["translations"])) == (0, "", "Hund findet Haus.", 3)
+    scores = [translation["score"] for translation in first["translations"]]
+    assert scores == sorted(scores, reverse=True)
+    assert second == {"source": "", "translations": [{"text": "", "score": 0.0}]}
+
+
+def test_n_best_lists_number_the_lines_from_1(run, model_folder):
+    _, out, _ = run("translate", "--model", model_folder, "--n-best", "2", "Hund findet Haus.", "Ja.")
+    fields = [line.split(" ||| ") for line in out.splitlines()]
+    assert [number for number, _, _ in fields] == ["1", "1", "2", "2"]
+    assert all(float(score) <= 0 for _, _, score in fields)
+    _, scored, _ = run("translate", "--model", model_folder, "--scores", "Hund findet Haus.", "Ja.")
+    assert scored.splitlines() == out.splitlines()[::2]
+
+
+def test_search_options_reach_the_search(run, model_folder):
+    def score(*options):
+        _, out, _ = run(
+            "translate", "--model", model_folder, "--json", *options, "Hund sieht Haus und Katze."
+        )
+        return json.loads(out)["translations"][0]
+
+    assert score("--prefix", "gladly")["text"].startswith("gladly ")
+    assert len(score("--min-length", 30, "--max-length", 30)["text"]) > len(score("--max-length", 2)["text"])
+    assert score("--beam", 1)["score"] != score("--beam", 1, "--length-penalty", 0)["score"]
+    words = score("--no-repeat-ngram", 1, "--max-length", 20)["text"].split()
+    assert len(words) == len(set(words))
+
+
+def test_sampling_follows_from_the_seed_and_the_line(run, model_folder, tmp_path):
+    text = tmp_path / "two.de"
+    text.write_text("Hund und Katze.\n" * 2)
+
+    def draw(*options):
+        return run("translate", "--model", model_folder, "--sample", *options)[1]
+
+    first, second = draw("--input", text).splitlines()
+    assert first != second
+    assert draw("Hund und Katze.", "Hund und Katze.") == f"{first}\n{second}\n"
+    assert draw("--seed", 1, "--input", text).splitlines()[0] != first
+    assert draw("--seed", 1, "--top-k", 1, "Ja.") == draw("--seed", 2, "--top-p", 1e-6, "Ja.")
+
+
+def test_threads_are_two_at_most_unless_told_and_give_way_to_other_programs():
+    program = (
+        "import os; os.environ.pop('OMP_NUM_THREADS', None); os.environ.pop('OMP_WAIT_POLICY', None)\n"
+        "from litetransformer.cli.options import use_threads; use_threads(None)\n"
+        "import torch; assert torch.get_num_threads() == min(2, len(os.sched_getaffinity(0)))\n"
+        "assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE'\n"
+        "use_threads(1); assert torch.get_num_threads() == 1"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_score_of_a_file_against_itself_is_100(run, texts):
+    english = texts / "test.en"
+    status, out, err = run("score", "--hypothesis", english, "--reference", english)
+    assert (status, err) == (0, "")
+    assert out.startswith("BLEU 100.00 (nrefs:1|")
+    assert "\nchrF2 100.00 (" in out
+    _, out, _ = run("score", "--hypothesis", english, "--reference", english, "--mode", "paper", "--json")
+    found = json.loads(out)
+    assert found["comparison"] is None
+    assert [round(score["value"], 6) for score in found["scores"]] == [100.0]
+    assert "sacremoses" in found["scores"][0]["signature"]
+
+
+def test_score_of_a_model_is_that_of_its_translations(run, model_folder, texts, tmp_path):
+    source, english, output = texts / "test.de", texts / "test.en", tmp_path / "test.out"
+    run("translate", "--model", model_folder, "--input", source, "--output", output)
+    _, of_text, _ = run("score", "--hypothesis", output, "--reference", english, english)
+    status, of_model, err = run(
+        "score", "--model", model_folder, "--source", source, "--reference", english, "--reference", english
+    )
+    assert (status, err, of_model) == (0, "", of_text)
+    assert "nrefs:2" in of_model
+
+
+def test_score_compares_with_a_baseline(run, texts, tmp_path):
+    english, worse = texts / "test.en", tmp_path / "worse"
+    worse.write_text("".join(f"{line[: len(line) // 2]}\n" for line in english.read_text().splitlines()))
+    options = ("--hypothesis", english, "--reference", english, "--baseline", worse)
+    status, out, err = run("score", *options)
+    assert (status, err) == (0, "")
+    assert "baseline" in out.splitlines()[-1]
+    found = json.loads(run("score", *options, "--json")[1])["comparison"]
+    assert found["system"] > found["baseline"]
+    assert found["p_value"] < 0.05
+
+
+def test_profile_of_a_model_counts_as_the_paper_and_in_full(run, model_folder):
+    import litetransformer as lt
+
+    status, out, err = run("profile", model_folder, "--json")
+    counted = json.loads(out)
+    parameters = sum(one.numel() for one in lt.load(model_folder).model.parameters())
+    assert (status, err, counted["params_total"]) == (0, "", parameters)
+    assert counted["params"] < counted["params_total"]
+    assert counted["mult_adds"] < counted["mult_adds_total"]
+    assert {"encoder.0", "encoder.1", "decoder.0", "decoder.1"} == set(counted["layers"])
+    assert sum(part["params"] for part in counted["components"].values()) == parameters
+    longer = json.loads(run("profile", model_folder, "--json", "--source-tokens", 60)[1])
+    assert longer["mult_adds"] > counted["mult_adds"]
+    assert "as the paper counts" in run("profile", model_folder)[1]
+
+
+def test_profile_of_a_recipe_gives_the_paper_s_numbers(run):
+    counted = json.loads(run("profile", "iwslt14-de-en/lite-160", "--json")[1])
+    assert (round(counted["params"] / 1e6, 1), round(counted["mult_adds"] / 1e6)) == (2.8, 54)
+    smaller = json.loads(run("profile", "iwslt14-de-en/lite-160", "--json", "--target-vocabulary", 100)[1])
+    assert counted["params"] - smaller["params"] == (6632 - 100) * 160
+
+
+def test_recipes_lists_every_recipe_on_one_line(run):
+    from litetransformer import recipes
+
+    status, out, err = run("recipes")
+    header, *rows = out.splitlines()
+    assert (status, err, header.split()[0]) == (0, "", "recipe")
+    assert [row.split()[0] for row in rows] == recipes.names()
+    found = json.loads(run("recipes", "--json")[1])
+    assert [row["name"] for row in found] == recipes.names()
+    assert all(row["what"] for row in found)
+
+
+def test_show_prints_fields_that_set_takes(run):
+    name = "iwslt14-de-en/lite-160"
+    status, out, err = run("show", name, "--set", "train.updates=7")
+    assert (status, err) == (0, "")
+    assert "train.updates = 7\n" in out
+    fields = [line.partition(" = ") for line in out.splitlines() if " = " in line]
+    taken = {field for field, equals, value in fields if equals and value.isdecimal()}
+    assert len(taken) > 10
+    for field in sorted(taken):
+        assert run("show", name, "--set", f"{field}=8")[2].count("\n") <= 1
+    shown = json.loads(run("show", name, "--json", "--set", "train.updates=7")[1])
+    assert shown["train"]["updates"] == 7
+
+
+def test_show_reads_the_folder_of_a_run_and_of_a_model(run, model_folder, broken):
+    assert 'data.source_language = "de"' in run("show", model_folder)[1]
+    (broken / "recipe.json").unlink()
+    assert 'source_language = "de"' in run("show", broken)[1]
+
+
+def _flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+MISUSES = [
+    (["trian"], "trian: no such verb; did you mean 'train'?"),
+    (["--verison"], "--verison: no such option; did you mean '--version'?"),
+    (["translate", "--model", "x", "--baem", "3"], "--baem: no such option; did you mean '--beam'?"),
+    (["translate", "Hallo"], "--model: needs a value"),
+    (["train", "--out"], "--out: needs a value"),
+    (["translate", "--model", "x", "--beam", "wide"], "--beam"),
+    (["score", "--hypothesis", "x", "--reference", "y", "--mode", "papper"], "paper"),
+    (["translate", "--model", "x", "--batch-tokens", "0"], "--batch-tokens"),
+    (["profile"], "RECIPE: needs a value"),
+    (["recipes", "more"], "more"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), MISUSES, ids=lambda value: " ".join(value)[:40])
+def test_a_mistake_on_the_command_line_is_one_line_and_exits_2(run, arguments, said):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert_one_line(err, said)
+
+
+INPUTS = {
+    "model missing": (["translate", "--model", "NOWHERE", "Hallo"], "NOWHERE: no model here"),
+    "input missing": (["translate", "--model", "MODEL", "--input", "NOWHERE"], "NOWHERE: no such file"),
+    "input is a folder": (["translate", "--model", "MODEL", "--input", "TEXTS"], "TEXTS: is a folder"),
+    "output is a folder": (["translate", "--model", "MODEL", "--output", "TEXTS", "a"], "TEXTS: is a folder"),
+    "output is the input": (
+        ["translate", "--model", "MODEL", "--input", "GERMAN", "--output", "GERMAN"],
+        "GERMAN: is the file that is read",
+    ),
+    "invalid UTF-8": (["translate", "--model", "MODEL", "--input", "LATIN"], "LATIN:2: invalid UTF-8"),
+    "text beside input": (["translate", "--model", "MODEL", "--input", "GERMAN", "a"], "--input"),
+    "line break in text": (["translate", "--model", "MODEL", "a\nb"], "TEXT: holds a line break"),
+    "half a character": (["translate", "--model", "MODEL", "\udcff"], "TEXT: invalid UTF-8"),
+    "beam of 0": (["translate", "--model", "MODEL", "--beam", "0", "a"], "beam=0"),
+    "n-best beyond the beam": (["translate", "--model", "MODEL", "--n-best", "9", "a"], "n_best=9"),
+    "idle temperature": (["translate", "--model", "MODEL", "--temperature", "2", "a"], "--temperature"),
+    "idle beam": (["translate", "--model", "MODEL", "--sample", "--beam", "2", "a"], "--beam"),
+    "too many threads": (["translate", "--model", "MODEL", "--threads", "9999", "a"], "--threads"),
+    "unequal lines": (
+        ["score", "--hypothesis", "TSV", "--reference", "GERMAN"],
+        "TSV: has 1 lines but GERMAN has 20",
+    ),
+    "empty file": (["score", "--hypothesis", "EMPTY", "--reference", "EMPTY"], "EMPTY: holds no lines"),
+    "nothing to score": (["score", "--reference", "GERMAN"], "--hypothesis or --model"),
+    "model without source": (["score", "--model", "MODEL", "--reference", "GERMAN"], "--source"),
+    "unknown recipe": (["train", "iwslt14-de-en/lite-16", "--out", "OUT"], "'iwslt14-de-en/lite-160'"),
+    "unknown preset": (
+        ["train", "--preset", "lyte-160", "--out", "OUT", "--source", "TSV", "--valid-source", "TSV"],
+        "'lite-160'",
+    ),
+    "recipe to profile": (["profile", "iwslt14-de-en/lite-16"], "'iwslt14-de-en/lite-160'"),
+    "nothing to show": (["show", "NOWHERE"], "NOWHERE: neither a recipe nor a folder"),
+    "no recipe": (["train", "--out", "OUT"], "RECIPE: no recipe is named"),
+    "unknown field": (["show", "iwslt14-de-en/lite-160", "--set", "train.updatse=1"], "'updates'"),
+    "field without value": (["show", "iwslt14-de-en/lite-160", "--set", "train.updates"], "FIELD=VALUE"),
+    "value of the wrong type": (
+        ["show", "iwslt14-de-en/lite-160", "--set", "train.updates=x"],
+        "train.updates",
+    ),
+    "value against a rule": (["show", "iwslt14-de-en/lite-160", "--set", "train.updates=0"], "updates=0"),
+    "recipe beside preset": (
+        ["train", "iwslt14-de-en/lite-160", "--preset", "lite-160", "--out", "OUT"],
+        "--preset",
+    ),
+    "preset without texts": (["train", "--preset", "lite-160", "--out", "OUT"], "--valid-source"),
+    "source without target": (
+        ["train", "--preset", "lite-160", "--out", "OUT", "--source", "GERMAN", "--valid-source", "GERMAN"],
+        "GERMAN: a plain text file holds one side",
+    ),
+    "download beside own texts": (
+        ["train", "multi30k-de-en/lite-64", "--out", "OUT", "--download", "--source", "TSV"],
+        "--download: is for a recipe's own texts, not for --source",
+    ),
+    "data beside a preset": (
+        ["train", "--preset", "lite-64", "--out", "OUT", "--data", "TEXTS"],
+        "--data: is for a recipe's own texts, not for --preset",
+    ),
+    "no validation text": (
+        ["train", "multi30k-de-en/lite-64", "--out", "OUT", "--source", "TSV", "--quiet"],
+        "none to validate with",
+    ),
+    "no time for a quickstart": (["quickstart", "--out", "OUT", "--minutes", "0"], "minutes"),
+    "too little text": (["quickstart", "--out", "OUT", "--source", "TSV"], "TSV: 1 pairs"),
+    "download offline": (
+        ["train", "iwslt14-de-en/lite-160", "--out", "OUT", "--download", "--offline"],
+        "--download: contradicts --offline",
+    ),
+    "folder without the data": (
+        ["train", "iwslt14-de-en/lite-160", "--out", "OUT", "--data", "TEXTS/.."],
+        "de-en.tgz",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", INPUTS)
+def test_wrong_input_is_one_line_and_leaves_nothing(run, model_folder, texts, tmp_path, case):
+    places = {
+        "NOWHERE": tmp_path / "nowhere",
+        "MODEL": model_folder,
+        "TEXTS": texts,
+        "GERMAN": texts / "test.de",
+        "LATIN": tmp_path / "latin.txt",
+        "EMPTY": tmp_path / "empty",
+        "TSV": tmp_path / "pairs.tsv",
+        "OUT": tmp_path / "out",
+    }
+    places["LATIN"].write_bytes("gut\nschön\n".encode("latin-1"))
+    places["EMPTY"].write_bytes(b"")
+    places["TSV"].write_bytes(b"a\tb\n")
+
+    def fill(text):
+        for name, path in places.items():
+            text = text.replace(name, str(path))
+        return text
+
+    arguments, said = INPUTS[case]
+    status, out, err = run(*map(fill, arguments))
+    assert (status, out) == (1, "")
+    assert_one_line(err, fill(said))
+    assert not list(tmp_path.rglob("*.safetensors"))
+    assert not list(tmp_path.rglob(".partial-*"))
+
+
+DAMAGES = {
+    "weights with a flipped bit": (
+        lambda folder: _flip(folder / "model.safetensors"),
+        "model.safetensors: damaged",
+    ),
+    "weights cut short": (
+        lambda folder: (folder / "model.safetensors").write_bytes(b"\x00" * 100),
+        "model.safetensors",
+    ),
+    "weights missing": (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors"),
+    "tokenizer with a flipped bit": (
+        lambda folder: _flip(folder / "tokenizer.model"),
+        "tokenizer.model: damaged",
+    ),
+    "another format": (
+        lambda folder: (folder / "model.json").write_text('{"format": 99}'),
+        "model.json:format: a model of format 99",
+    ),
+    "a card that is no JSON": (
+        lambda folder: (folder / "model.json").write_text("{"),
+        "model.json:1: not JSON",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_model_is_named_in_one_line(run, broken, damage):
+    harm, said = DAMAGES[damage]
+    harm(broken)
+    status, out, err = run("translate", "--model", broken, "Hallo")
+    assert (status, out) == (1, "")
+    assert_one_line(err, f"{broken}/{said}")
+
+
+def test_a_folder_that_is_being_written_is_refused(run, texts, tmp_path):
+    options = own_texts(texts)
+    with only_writer(tmp_path / "run"):
+        status, _, err = run("train", "--preset", "lite-16", "--out", tmp_path / "run", *options, "--quiet")
+    assert status == 1
+    assert_one_line(err, f"{tmp_path / 'run'}: another run is writing here")
+
+
+def test_debug_shows_where_an_error_came_from_and_then_the_line(run, tmp_path):
+    status, _, err = run("translate", "--model", tmp_path, "--debug", "Hallo")
+    assert status == 1
+    assert err.startswith("Traceback")
+    assert err.splitlines()[-1].startswith(f"error: {tmp_path}: no model here")
+
+
+def test_a_fault_of_the_program_is_one_line_too(run, monkeypatch):
+    def fail(_name):
+        raise RuntimeError("several\nlines")
+
+    monkeypatch.setattr("litetransformer.recipes.get", fail)
+    status, _, err = run("recipes")
+    assert status == 1
+    assert_one_line(err, "RuntimeError: several lines; this is a fault of litetransformer")
+
+
+def own_texts(texts):
+    """The options that name `texts`."""
+    sides = (
+        ("source", "train.de"),
+        ("target", "train.en"),
+        ("valid-source", "valid.de"),
+        ("valid-target", "valid.en"),
+    )
+    return [part for side, name in sides for part in (f"--{side}", texts / name)]
+
+
+def assert_one_line(err, said):
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert str(said) in err
