@@ -332,7 +332,7 @@ INPUTS = {
         "none to validate with",
     ),
     "no time for a quickstart": (["quickstart", "--out", "OUT", "--minutes", "0"], "minutes"),
-    "too little text": (["quickstart", "--out", "OUT", "--source", "TSV"], "TSV: 1 pairs"),
+    "too little text": (["quickstart", "--out", "OUT", "--source", "TSV"], "TSV: only 1 pairs"),
     "download offline": (
         ["train", "iwslt14-de-en/lite-160", "--out", "OUT", "--download", "--offline"],
         "--download: contradicts --offline",

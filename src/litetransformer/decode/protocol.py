@@ -1,4 +1,4 @@
-"""The two methods that a model needs to be decoded; torch models, ensembles and exported sessions have them."""
+"""The two methods that a model needs to be decoded; torch models and exported sessions have them."""
 
 from typing import Protocol
 
@@ -19,4 +19,4 @@ class Decodable(Protocol):
     def advance(
         self, tokens: Int[Tensor, " N"], state: Tree, memory: Tree
     ) -> tuple[Float[Tensor, "N V"], Tree]:
-        """Log-probabilities (fp32) of the token after `tokens`, the newest of each row, and the next state."""
+        """Log-probabilities (fp32) of the token after `tokens`, each row's newest, and the next state."""

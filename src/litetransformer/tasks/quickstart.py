@@ -47,9 +47,9 @@ MODELS = {
 
 UPDATES = 1000
 """Updates on generated text, where more gain little; a text of one's own is given all the time."""
-FEWEST_UPDATES = 20
+FEWEST_UPDATES = 24
 VALIDATIONS = 8
-TRAINING_SHARE = 0.8
+TRAINING_SHARE = 0.7
 """Of the time left after preparing; the rest is for validation, the test, and a machine that gets busy."""
 SHOWN, SHORT = 3, 80
 """How many sentences are watched, and how many characters they should have at most."""
@@ -137,8 +137,9 @@ def quickstart(
         else:
             each = [_seconds_an_update(recipe(name, FEWEST_UPDATES), folder / "lite") for name in MODELS]
             left = 60 * minutes - (time.monotonic() - began)
-            updates = max(FEWEST_UPDATES, int(TRAINING_SHARE * left / sum(each)))
-            updates = updates if own else min(UPDATES, updates)
+            fitting = int(TRAINING_SHARE * left / sum(each))
+            updates = max(FEWEST_UPDATES, fitting if own else min(UPDATES, fitting))
+            updates -= updates % VALIDATIONS
             echo(_about_training(updates, each, own))
         watched = sorted(splits["valid"], key=lambda pair: len(pair[0]) > SHORT)[:SHOWN]
         results = {}
@@ -354,7 +355,8 @@ def _about_stages(name: str, watched: Pairs) -> str:
         return "\nThe plain Transformer learns from the same batches."
     lines = "\n".join(f"    {number}  {pair[0]}\n       {pair[1]}" for number, pair in enumerate(watched, 1))
     return (
-        f"\nThe Lite Transformer learns. These are not among its sentences:\n{lines}\n\nIts own translations:"
+        f"\nThe Lite Transformer learns. These are not among its sentences:\n{lines}\n\n"
+        "What it makes of them, and the loss (bits a token; lower is better):"
     )
 
 

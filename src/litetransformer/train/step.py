@@ -18,8 +18,8 @@ class Step:
     On the CPU a gradient that is not finite raises before the weights change. On a GPU asking would stall the
     device, so such an update is skipped there and `read` raises, naming the first one.
 
-    A GPU spends more time on being told what to do than on doing it for models of this size. So there the work
-    on each batch shape is recorded once as a CUDA graph and replayed (`_Recorder`).
+    A GPU spends more time on being told what to do than on doing it for models of this size. So the work on
+    each batch shape is recorded once there, as a CUDA graph, and replayed (`_Recorder`).
     """
 
     def __init__(
