@@ -112,7 +112,7 @@ def main() -> None:
             write_json(
                 options.out,
                 {
-                    "what": "Multi30k De-En, raw text to BLEU; lite-160 and the Transformer of equal mult-adds",
+                    "what": "Multi30k De-En, raw text to BLEU: lite-160 and its equal in mult-adds",
                     "command": "python benchmarks/multi30k.py " + " ".join(sys.argv[1:]),
                     "machine": torch.cuda.get_device_name() if device == "cuda" else platform.processor(),
                     "torch": torch.__version__,
