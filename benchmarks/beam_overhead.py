@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from litetransformer.data.tokenizer import EOS
+from litetransformer.core.tokens import EOS
 from litetransformer.decode.beam import beam_search
 from litetransformer.decode.options import SearchOptions
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litetransformer.core.errors import InputError
+from litetransformer.core.tokens import EOS, PAD
 from litetransformer.data.batching import (
     Batch,
     BatchPlan,
@@ -16,7 +17,6 @@ from litetransformer.data.batching import (
     length_ladder,
 )
 from litetransformer.data.store import write_store
-from litetransformer.data.tokenizer import EOS, PAD
 
 
 class Digits:

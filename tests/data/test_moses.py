@@ -11,8 +11,9 @@ pytest.importorskip("sacremoses")
 pytest.importorskip("subword_nmt")
 
 from litetransformer.core.errors import InputError, MissingExtraError
+from litetransformer.core.tokens import EOS, PAD, UNK
 from litetransformer.data.moses import train_moses
-from litetransformer.data.tokenizer import EOS, PAD, UNK, load_tokenizer
+from litetransformer.data.tokenizer import load_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from litetransformer.core.errors import InputError
+from litetransformer.core.tokens import EOS
 from litetransformer.data.store import INDEX, TokenStore, write_sides, write_store
-from litetransformer.data.tokenizer import EOS
 
 
 def bytes_of(folder):

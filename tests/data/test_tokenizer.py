@@ -7,14 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litetransformer.core.errors import InputError
-from litetransformer.data.tokenizer import (
-    EOS,
-    PAD,
-    UNK,
-    SentencePieceTokenizer,
-    load_tokenizer,
-    train_sentencepiece,
-)
+from litetransformer.core.tokens import EOS, PAD, UNK
+from litetransformer.data.tokenizer import SentencePieceTokenizer, load_tokenizer, train_sentencepiece
 
 RESERVED = ["<pad>", "</s>", "<unk>", "<s>", "@@", "a@@ b", "▁", "▁▁ ▁", "<0x0A>", "⁇"]
 RESERVED += ["\ue000", "\ue0001", "\ue000▁0"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litetransformer.core.errors import InputError
-from litetransformer.data.tokenizer import EOS, PAD, UNK
+from litetransformer.core.tokens import EOS, PAD, UNK
 from litetransformer.decode.beam import beam_search
 from litetransformer.decode.constraints import (
     FREE,

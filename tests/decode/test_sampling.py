@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 import torch
 
-from litetransformer.data.tokenizer import EOS
+from litetransformer.core.tokens import EOS
 from litetransformer.decode.options import SamplingOptions
 from litetransformer.decode.sampling import draw, sample
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from litetransformer.data.tokenizer import EOS, PAD, UNK
+from litetransformer.core.tokens import EOS, PAD, UNK
 from litetransformer.decode.beam import beam_search
 from litetransformer.decode.greedy import greedy_search
 from litetransformer.decode.options import SearchOptions

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litetransformer.core.errors import InputError
+from litetransformer.core.tokens import EOS, PAD
 from litetransformer.data.store import Side, TokenStore
-from litetransformer.data.tokenizer import EOS, PAD
 
 if TYPE_CHECKING:
     import torch

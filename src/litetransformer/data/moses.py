@@ -17,7 +17,8 @@ from typing import Self, TypeAlias
 from litetransformer.core.errors import InputError, MissingExtraError
 from litetransformer.core.files import parse_json, sha256, write_atomically
 from litetransformer.core.spec import Spec, from_json, to_json
-from litetransformer.data.tokenizer import UNK, one_line, read_checked
+from litetransformer.core.tokens import UNK
+from litetransformer.data.tokenizer import one_line, read_checked
 
 try:
     import sacremoses

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litetransformer.core.errors import InputError
+from litetransformer.core.tokens import EOS
 from litetransformer.data.filters import why_drop
-from litetransformer.data.tokenizer import EOS, Tokenizer
+from litetransformer.data.tokenizer import Tokenizer
 
 CHUNK = 2000
 """Rows handed to a process at a time: enough to hide the hand-over, few enough to stay small in memory."""

@@ -14,8 +14,7 @@ import sentencepiece
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import sha256, write_atomically
-
-PAD, EOS, UNK = 0, 1, 2
+from litetransformer.core.tokens import EOS, PAD, UNK
 
 Normalization = Literal["nmt_nfkc", "nmt_nfkc_cf", "identity"]
 """What SentencePiece does to text first: makes compatibility forms and spaces uniform (`_cf`: lowercases)."""

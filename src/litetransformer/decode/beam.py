@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from litetransformer.data.tokenizer import EOS
+from litetransformer.core.tokens import EOS
 from litetransformer.decode.constraints import (
     allowed_topk,
     banned_tokens,

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from litetransformer.data.tokenizer import EOS, PAD, UNK
+from litetransformer.core.tokens import EOS, PAD, UNK
 from litetransformer.decode.options import DecodingOptions
 from litetransformer.decode.topk import ordered_topk
 

@@ -48,7 +48,7 @@ class ModelCard(Spec):
     source_language: str = "src"
     target_language: str = "tgt"
     search: SearchOptions = field(default_factory=SearchOptions)
-    scoring: Literal["sacrebleu", "paper", "paper-compound"] = "sacrebleu"
+    scoring: Literal["sacrebleu", "paper", "paper-cased", "paper-compound"] = "sacrebleu"
 
 
 def save_tokenizers(

@@ -67,7 +67,7 @@ class Recipe(Spec):
     model: Seq2SeqSpec
     train: Training = field(default_factory=Training)
     search: SearchOptions = field(default_factory=SearchOptions)
-    scoring: Literal["sacrebleu", "paper", "paper-compound"] = "sacrebleu"
+    scoring: Literal["sacrebleu", "paper", "paper-cased", "paper-compound"] = "sacrebleu"
     expect: Expect | None = None
 
     def __post_init__(self) -> None:
