@@ -231,7 +231,8 @@ def test_the_speed_is_measured_on_the_real_models(tmp_path, own, monkeypatch):
 
 @pytest.mark.slow
 def test_it_learns_to_translate(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "UPDATES", 400)
+    monkeypatch.setattr(module, "UPDATES", 256)
     result = quickstart(tmp_path / "q", minutes=30)
-    assert result.lite.bleu > 40
-    assert result.transformer.bleu > 20
+    assert result.updates == 256
+    assert result.lite.bleu > 20
+    assert result.transformer.bleu > 5
