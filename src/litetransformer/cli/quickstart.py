@@ -41,7 +41,8 @@ def quickstart(
     use_threads(threads)
     from litetransformer.tasks.quickstart import quickstart as run
 
-    result = run(out, source=source, target=target, minutes=minutes, echo=_to_stderr if json else write_text)
+    echo = _to_stderr if json else write_text
+    result = run(out, source=source, target=target, minutes=minutes, threads=threads, echo=echo)
     if json:
         write_text(json_line(result.to_json()))
 

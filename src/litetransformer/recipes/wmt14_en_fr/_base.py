@@ -17,5 +17,5 @@ base = partial(
     data=Data(name="wmt14-en-fr", source_language="en", target_language="fr", longest_ratio=1.5),
     vocabulary=Vocabulary(size=40_000),
     train=replace(en_de.TRAINING, longest=250, schedule=Cosine(peak=1e-3, warmup=5_000, period=45_000)),
-    scoring="sacrebleu",
+    scoring="paper-cased",
 )
