@@ -83,7 +83,15 @@ def assert_same(found, expected):
             assert abs(first.score - second.score) <= TIE
 
 
-@pytest.mark.parametrize("options", [{"beam": 1}, {"beam": 3, "n_best": 3, "length_penalty": 0.6}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"beam": 1},
+        {"beam": 3, "n_best": 3, "length_penalty": 0.6},
+        # A limit that follows the sentence and not the longest one beside it.
+        {"beam": 2, "longest_ratio": 0.5, "longest_extra": 0},
+    ],
+)
 def test_a_translation_does_not_depend_on_its_neighbours(translator, options):
     lines, options = some_lines(24), options | {"longest": 16}
     expected = translator.translations(lines, **options)

@@ -70,6 +70,12 @@ def test_stopped_after_every_update_is_the_same_run(toy, tmp_path):
     assert toy.same(again.published, whole.published)
 
 
+def test_saving_more_often_changes_nothing_that_is_logged(toy, tmp_path):
+    seldom = toy.run(tmp_path / "seldom", toy.training())
+    often = toy.run(tmp_path / "often", toy.training(save_every=1))
+    assert losses(toy, often.log) == losses(toy, seldom.log)
+
+
 def test_a_finished_run_stays_as_it_is(toy, tmp_path):
     training = toy.training()
     first = toy.run(tmp_path, training)
