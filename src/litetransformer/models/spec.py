@@ -98,6 +98,12 @@ class FeedForward(Spec):
     hidden: int
     dropout: float = 0.0
 
+    def build(self, dim: int) -> Sublayer:
+        """The sublayer of this description, `dim` channels wide."""
+        from litetransformer.layers import feed_forward
+
+        return feed_forward.FeedForward(dim, hidden=self.hidden, dropout=self.dropout)
+
 
 @dataclass(frozen=True)
 class CrossAttention(Spec):
@@ -105,6 +111,12 @@ class CrossAttention(Spec):
 
     heads: int = 4
     dropout: float = 0.0
+
+    def build(self, dim: int) -> Sublayer:
+        """The sublayer of this description, `dim` channels wide."""
+        from litetransformer.layers import cross_attention
+
+        return cross_attention.CrossAttention(dim, heads=self.heads, dropout=self.dropout)
 
 
 @dataclass(frozen=True)
@@ -116,15 +128,10 @@ class EncoderLayer(Spec):
 
     def build(self, dim: int, *, dropout: float, norm: Norm) -> Sublayer:
         """The encoder layer, `dropout` on each residual."""
-        from litetransformer.layers import feed_forward
-        from litetransformer.layers.residual import Residual
-        from litetransformer.layers.stack import Stack
-
-        hidden = feed_forward.FeedForward(
-            dim, hidden=self.feed_forward.hidden, dropout=self.feed_forward.dropout
-        )
-        inner = (self.mix.build(dim, causal=False), hidden)
-        return Stack(*(Residual(sublayer, dropout=dropout, norm=norm) for sublayer in inner))
+        # Which part is built first decides which random weights a seed gives it.
+        feed_forward = self.feed_forward.build(dim)
+        mix = self.mix.build(dim, causal=False)
+        return _residuals(mix, feed_forward, dropout=dropout, norm=norm)
 
 
 @dataclass(frozen=True)
@@ -137,16 +144,16 @@ class DecoderLayer(Spec):
 
     def build(self, dim: int, *, dropout: float, norm: Norm) -> Sublayer:
         """The decoder layer, `dropout` on each residual."""
-        from litetransformer.layers import cross_attention, feed_forward
-        from litetransformer.layers.residual import Residual
-        from litetransformer.layers.stack import Stack
+        feed_forward, cross = self.feed_forward.build(dim), self.cross.build(dim)
+        mix = self.mix.build(dim, causal=True)
+        return _residuals(mix, cross, feed_forward, dropout=dropout, norm=norm)
 
-        hidden = feed_forward.FeedForward(
-            dim, hidden=self.feed_forward.hidden, dropout=self.feed_forward.dropout
-        )
-        cross = cross_attention.CrossAttention(dim, heads=self.cross.heads, dropout=self.cross.dropout)
-        inner = (self.mix.build(dim, causal=True), cross, hidden)
-        return Stack(*(Residual(sublayer, dropout=dropout, norm=norm) for sublayer in inner))
+
+def _residuals(*inner: Sublayer, dropout: float, norm: Norm) -> Sublayer:
+    from litetransformer.layers.residual import Residual
+    from litetransformer.layers.stack import Stack
+
+    return Stack(*(Residual(sublayer, dropout=dropout, norm=norm) for sublayer in inner))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import parse_json, write_atomically
@@ -85,6 +86,13 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return safetensors.torch.load_file(path), facts
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"not a readable safetensors file ({error})", path=path) from error
+
+
+def put_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy `weights` into the parameters of the same names; `check_tensors` says whether they fit."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])
 
 
 def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:

@@ -101,7 +101,7 @@ def load_model(folder: Path) -> tuple["Seq2Seq", ModelCard, Tokenizer, Tokenizer
     """
     import torch
 
-    from litetransformer.models.tensors import check_tensors, load_tensors
+    from litetransformer.models.tensors import check_tensors, load_tensors, put_weights
 
     card = read_card(folder)
     for name in (card.source.file, card.target.file, WEIGHTS):
@@ -119,10 +119,7 @@ def load_model(folder: Path) -> tuple["Seq2Seq", ModelCard, Tokenizer, Tokenizer
     )
     with torch.random.fork_rng(devices=[]):
         model = card.model.build(source.size, target.size)
-    expected = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, parameter in expected.items():
-            parameter.copy_(found[name])
+    put_weights(model, found)
     return model.eval(), card, source, target
 
 

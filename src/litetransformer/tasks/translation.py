@@ -34,7 +34,7 @@ from litetransformer.train.snapshot import Progress
 
 RECIPE = "recipe.json"
 MAY_CHANGE = (
-    *("train.updates", "train.patience", "train.save_every"),
+    *("train.updates", "train.patience", "train.save_every", "expect"),
     *(f"data.{split}.{side}" for split in ("train", "valid") for side in ("source", "target")),
 )
 """What a resumed run may change without being told so: none of it alters an update that is already made.
@@ -169,15 +169,17 @@ def _check_unchanged(folder: Path, recipe: Recipe) -> None:
     """Raise InputError where the run in `folder` was started with another recipe."""
     if (folder / RECIPE).is_file():
         differences = _differences(to_json(read_recipe(folder)), to_json(recipe))
-        if changed := [
-            name for name in differences if name not in MAY_CHANGE and name.split(".")[0] != "expect"
-        ]:
+        if changed := [name for name in differences if not _may_change(name)]:
             raise InputError(
                 f"the run here was started with another {', '.join(changed)}",
                 path=folder,
                 field=changed[0],
                 remedy="use its own settings, another --out, or --accept-changes to go on with the new ones",
             )
+
+
+def _may_change(name: str) -> bool:
+    return any(name == allowed or name.startswith(f"{allowed}.") for allowed in MAY_CHANGE)
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:

@@ -11,13 +11,15 @@ from torch import Tensor, nn
 
 from litetransformer.core.errors import InputError
 from litetransformer.data.batching import TrainingBatch
+from litetransformer.models.tensors import put_weights
+from litetransformer.train.numbered import forget_later
 from litetransformer.train.prefetch import loaded
 from litetransformer.train.recipe import Training
 from litetransformer.train.report import Report
 from litetransformer.train.signals import Interrupted, Signals
 from litetransformer.train.snapshot import Progress, load_snapshot, save_snapshot
 from litetransformer.train.step import Step
-from litetransformer.train.weights import average_weights, forget_weights, save_epoch_weights
+from litetransformer.train.weights import KIND, average_weights, save_epoch_weights
 
 LOG_EVERY = 50
 """Updates between two lines of the log: each reads the loss, which waits for the device."""
@@ -68,7 +70,7 @@ def train(
         for problem in problems:
             report.warn(problem)
         report.event("resume", {"update": progress.update, "epoch": progress.epoch})
-    forget_weights(folder, after=progress.update)
+    forget_later(folder, KIND, progress.update)
 
     def load(group: Sequence[Any]) -> list[TrainingBatch]:
         batches = [data.load(batch) for batch in group]
@@ -163,17 +165,11 @@ def _publish_average(
         report.warn(problem)
     own = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     mean = mean or own
-    _put(model, mean)
+    put_weights(model, mean)
     scores = evaluate(model)
     report.event("average", {"update": progress.update, "epochs": epochs, **scores})
     publish(mean, scores)
-    _put(model, own)
-
-
-def _put(model: nn.Module, weights: Weights) -> None:
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(weights[name])
+    put_weights(model, own)
 
 
 def _better(scores: Mapping[str, float], best: float | None, training: Training) -> bool:

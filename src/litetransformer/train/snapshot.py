@@ -1,7 +1,6 @@
 """What a run needs to go on: weights, optimiser, and where it was, in one checked file, the last two kept."""
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ from torch import Tensor, nn
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import sweep_partial
-from litetransformer.models.tensors import check_tensors, load_tensors, save_tensors
+from litetransformer.models.tensors import check_tensors, load_tensors, put_weights, save_tensors
+from litetransformer.train.numbered import keep_newest, numbered_files, numbered_path
 
 KEPT = 2
 
@@ -35,12 +35,6 @@ class Progress:
     loss_tokens: int = 0
 
 
-def snapshots(folder: Path) -> list[Path]:
-    """The snapshots in `folder`, newest first."""
-    found = [path for path in folder.glob("state-*.safetensors") if re.fullmatch(r"state-\d+", path.stem)]
-    return sorted(found, reverse=True)
-
-
 def save_snapshot(
     folder: Path,
     model: nn.Module,
@@ -52,10 +46,9 @@ def save_snapshot(
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{key}/{name}"] = value
-    path = folder / f"state-{progress.update:09d}.safetensors"
+    path = numbered_path(folder, "state", progress.update)
     save_tensors(path, tensors, {"progress": dataclasses.asdict(progress)})
-    for path in snapshots(folder)[KEPT:]:
-        path.unlink()
+    keep_newest(folder, "state", KEPT)
 
 
 def load_snapshot(
@@ -71,7 +64,7 @@ def load_snapshot(
         return None
     sweep_partial(folder)
     problems: list[InputError] = []
-    for path in snapshots(folder):
+    for path in numbered_files(folder, "state"):
         try:
             tensors, facts = load_tensors(path)
             progress = _progress(facts, path)
@@ -99,9 +92,7 @@ def _restore(
         name.removeprefix("model/"): tensor for name, tensor in tensors.items() if name.startswith("model/")
     }
     check_tensors(weights, parameters, path)
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(weights[name])
+    put_weights(model, weights)
     for name, parameter in parameters.items():
         state = {}
         for key in ("step", "exp_avg", "exp_avg_sq"):

@@ -1,6 +1,5 @@
 """The weights at the ends of the last epochs, for their average."""
 
-import re
 from pathlib import Path
 
 import torch
@@ -8,22 +7,16 @@ from torch import Tensor, nn
 
 from litetransformer.core.errors import InputError
 from litetransformer.models.tensors import load_tensors, save_tensors
+from litetransformer.train.numbered import keep_newest, numbered_files, numbered_path
+
+KIND = "weights"
 
 
 def save_epoch_weights(folder: Path, model: nn.Module, update: int, keep: int) -> None:
     """Keep `model`'s weights of now under its update's number, and only the newest `keep` of such files."""
-    save_tensors(
-        folder / f"weights-{update:09d}.safetensors", dict(model.named_parameters()), {"update": update}
-    )
-    for path in _files(folder)[keep:]:
-        path.unlink()
-
-
-def forget_weights(folder: Path, *, after: int) -> None:
-    """Remove weights of updates later than `after`: a run that goes on from there makes its own."""
-    for path in _files(folder):
-        if int(path.stem.split("-")[1]) > after:
-            path.unlink()
+    path = numbered_path(folder, KIND, update)
+    save_tensors(path, dict(model.named_parameters()), {"update": update})
+    keep_newest(folder, KIND, keep)
 
 
 def average_weights(folder: Path, last: int) -> tuple[dict[str, Tensor], int, list[str]]:
@@ -33,7 +26,7 @@ def average_weights(folder: Path, last: int) -> tuple[dict[str, Tensor], int, li
     """
     total: dict[str, Tensor] = {}
     count, problems = 0, []
-    for path in _files(folder)[:last]:
+    for path in numbered_files(folder, KIND)[:last]:
         try:
             weights, _ = load_tensors(path)
         except InputError as error:
@@ -43,8 +36,3 @@ def average_weights(folder: Path, last: int) -> tuple[dict[str, Tensor], int, li
         for name, tensor in weights.items():
             total[name] = total[name] + tensor.double() if name in total else tensor.double()
     return {name: (tensor / count).to(torch.float32) for name, tensor in total.items()}, count, problems
-
-
-def _files(folder: Path) -> list[Path]:
-    found = [path for path in folder.glob("weights-*.safetensors") if re.fullmatch(r"weights-\d+", path.stem)]
-    return sorted(found, reverse=True)
