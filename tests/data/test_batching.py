@@ -1,4 +1,5 @@
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,6 +18,16 @@ from litetransformer.data.batching import (
     length_ladder,
 )
 from litetransformer.data.store import write_store
+
+
+class Sides(NamedTuple):
+    source: torch.Tensor
+    target_in: torch.Tensor
+    target_out: torch.Tensor
+
+
+def sides(batch):
+    return Sides(*batch.tensors)
 
 
 class Digits:
@@ -102,7 +113,7 @@ def test_the_order_of_an_epoch_never_changes_between_versions():
 
 def test_going_on_in_the_middle_of_an_epoch_gives_the_rest_of_it(store):
     def tensors(plan, batches):
-        return [plan.load(batch).source.tolist() for batch in batches]
+        return [sides(plan.load(batch)).source.tolist() for batch in batches]
 
     plan = BatchPlan(store, budget=200, seed=1)
     whole = tensors(plan, plan.epoch(2))
@@ -119,27 +130,30 @@ def test_short_rows_come_first_in_order(store):
 def test_a_batch_holds_source_shifted_target_and_target(store):
     batch = Batch(np.array([3, 5, 7]), 64, 4)
     loaded = collate(store, batch)
-    assert loaded.source.dtype == loaded.target_in.dtype == loaded.target_out.dtype == torch.int64
-    assert loaded.source.shape == (3, max(len(store.source(row)) for row in (3, 5, 7)))
-    assert loaded.target_in.shape == loaded.target_out.shape
+    source_in, target_in, target_out = loaded.tensors
+    assert source_in.dtype == target_in.dtype == target_out.dtype == torch.int64
+    assert source_in.shape == (3, max(len(store.source(row)) for row in (3, 5, 7)))
+    assert target_in.shape == target_out.shape
     for place, row in enumerate((3, 5, 7)):
         source, target = store.source(row).tolist(), store.target(row).tolist()
-        assert loaded.source[place].tolist() == source + [PAD] * (loaded.source.shape[1] - len(source))
-        rest = [PAD] * (loaded.target_out.shape[1] - len(target))
-        assert loaded.target_out[place].tolist() == target + rest
-        assert loaded.target_in[place].tolist() == [EOS, *target[:-1], *rest]
+        assert source_in[place].tolist() == source + [PAD] * (source_in.shape[1] - len(source))
+        rest = [PAD] * (target_out.shape[1] - len(target))
+        assert target_out[place].tolist() == target + rest
+        assert target_in[place].tolist() == [EOS, *target[:-1], *rest]
     assert loaded.tokens == sum(len(store.target(row)) for row in (3, 5, 7))
 
 
 def test_a_fixed_batch_has_the_shape_of_a_full_one_and_its_extra_rows_no_loss(store):
     batch = Batch(np.array([3, 5, 7]), 48, 5)
     free, fixed = collate(store, batch), collate(store, batch, fixed=True)
-    assert fixed.source.shape == fixed.target_in.shape == fixed.target_out.shape == (5, 48)
-    assert torch.equal(fixed.source[:3, : free.source.shape[1]], free.source)
-    assert torch.equal(fixed.target_in[:3, : free.target_in.shape[1]], free.target_in)
+    assert (
+        sides(fixed).source.shape == sides(fixed).target_in.shape == sides(fixed).target_out.shape == (5, 48)
+    )
+    assert torch.equal(sides(fixed).source[:3, : sides(free).source.shape[1]], sides(free).source)
+    assert torch.equal(sides(fixed).target_in[:3, : sides(free).target_in.shape[1]], sides(free).target_in)
     for row in (3, 4):
-        assert fixed.source[row].tolist() == fixed.target_in[row].tolist() == [EOS] + [PAD] * 47
-        assert fixed.target_out[row].tolist() == [PAD] * 48
+        assert sides(fixed).source[row].tolist() == sides(fixed).target_in[row].tolist() == [EOS] + [PAD] * 47
+        assert sides(fixed).target_out[row].tolist() == [PAD] * 48
     assert fixed.tokens == free.tokens
 
 
@@ -148,18 +162,23 @@ def test_a_fixed_batch_has_the_shape_of_a_full_one_and_its_extra_rows_no_loss(st
 def test_ranks_share_the_rows_of_one_global_batch(store, world, fixed, rows):
     batch = Batch(np.arange(rows), 48, 6)
     shares = [collate(store, batch, fixed=fixed, rank=rank, world=world) for rank in range(world)]
-    found = [row[row != PAD].tolist() for share in shares for row in share.target_out if (row != PAD).any()]
+    found = [
+        row[row != PAD].tolist() for share in shares for row in sides(share).target_out if (row != PAD).any()
+    ]
     assert sorted(found) == sorted(store.target(row).tolist() for row in range(rows))
     assert sum(share.tokens for share in shares) == collate(store, batch).tokens
-    assert all(len(share.source) >= 1 and (share.source[:, 0] != PAD).all() for share in shares)
-    assert all((share.target_in[:, 0] == EOS).all() for share in shares)
+    assert all(len(sides(share).source) >= 1 and (sides(share).source[:, 0] != PAD).all() for share in shares)
+    assert all((sides(share).target_in[:, 0] == EOS).all() for share in shares)
     if fixed:
-        assert [len(share.source) for share in shares] == [
+        assert [len(sides(share).source) for share in shares] == [
             len(range(rank, 6, world)) for rank in range(world)
         ]
 
 
 def test_a_batch_moves_to_a_device(store):
     moved = collate(store, Batch(np.array([0]), 48, 1)).to("meta")
-    assert {tensor.device.type for tensor in (moved.source, moved.target_in, moved.target_out)} == {"meta"}
+    assert {
+        tensor.device.type
+        for tensor in (sides(moved).source, sides(moved).target_in, sides(moved).target_out)
+    } == {"meta"}
     assert moved.tokens == len(store.target(0))

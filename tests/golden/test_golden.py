@@ -105,7 +105,7 @@ def curve(model, sources, targets):
             start = torch.full((len(target), 1), EOS)
             target_in = torch.cat([start, target[:, :-1]], 1).masked_fill(target == PAD, PAD)
             source = padded(sources[first : first + 4])
-            batches.append(TrainingBatch(source, target_in, target, int((target != PAD).sum())))
+            batches.append(TrainingBatch((source, target_in, target), int((target != PAD).sum())))
         step(batches, update)
         losses.append(step.read() / sum(batch.tokens for batch in batches))
     return losses

@@ -11,12 +11,11 @@ import torch
 from litetransformer.core.tokens import EOS, PAD
 from litetransformer.data.batching import TrainingBatch
 from litetransformer.data.corpus import TextPairs
-from litetransformer.models.spec import lite
+from litetransformer.models.presets import lite
 from litetransformer.models.tensors import load_tensors, save_tensors
 from litetransformer.tasks.recipe import Data as RecipeData
 from litetransformer.tasks.recipe import Recipe, Vocabulary
 from litetransformer.train.loop import train
-from litetransformer.train.loss import smoothed_cross_entropy
 from litetransformer.train.recipe import Training
 from litetransformer.train.report import Report
 from litetransformer.train.schedule import InverseSqrt
@@ -38,7 +37,7 @@ def batch_of(seed, rows=4):
     source, target = side(), side()
     start = torch.full((rows, 1), EOS)
     target_in = torch.cat([start, target[:, :-1]], 1).masked_fill(target == PAD, PAD)
-    return TrainingBatch(source, target_in, target, int((target != PAD).sum()))
+    return TrainingBatch((source, target_in, target), int((target != PAD).sum()))
 
 
 class Data:
@@ -75,8 +74,7 @@ def build():
 def validation_loss(model):
     batch = batch_of(99)
     model.eval()
-    nats = smoothed_cross_entropy(model(batch.source, batch.target_in), batch.target_out, 0.0)
-    return {"loss": float(nats) / batch.tokens / math.log(2)}
+    return {"loss": float(model.loss(*batch.tensors)) / batch.tokens / math.log(2)}
 
 
 def run(folder, settings, *, at_load=lambda _: None, evaluate=validation_loss, model=None):

@@ -228,7 +228,7 @@ def test_where_every_state_is_damaged_the_run_does_not_begin_anew(toy, tmp_path)
 
 
 def test_the_state_of_another_network_is_refused(toy, tmp_path):
-    from litetransformer.models.spec import lite
+    from litetransformer.models.presets import lite
 
     toy.run(tmp_path, toy.training())
     with pytest.raises(InputError, match=r"has the shape .* the file belongs to another model"):

@@ -8,42 +8,12 @@ import torch
 from litetransformer.core.errors import InputError
 from litetransformer.core.tokens import PAD
 from litetransformer.data.batching import TrainingBatch
-from litetransformer.models.spec import lite
-from litetransformer.train.loss import smoothed_cross_entropy
+from litetransformer.models.presets import lite
 from litetransformer.train.optimizer import Adam
 from litetransformer.train.schedule import InverseSqrt
 from litetransformer.train.step import Step
 
 CPU = torch.device("cpu")
-
-
-def slow_loss(logits, targets, smoothing):
-    """The definition, a token at a time."""
-    total = 0.0
-    for row, target in zip(logits.flatten(0, 1).tolist(), targets.flatten().tolist(), strict=True):
-        if target == PAD:
-            continue
-        top = max(row)
-        normaliser = top + math.log(sum(math.exp(value - top) for value in row))
-        losses = [normaliser - value for value in row]
-        total += (1 - smoothing) * losses[target] + smoothing * sum(losses) / len(losses)
-    return total
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
-def test_the_loss_is_the_smoothed_sum_over_real_tokens_in_nats(smoothing):
-    logits, targets = 3 * torch.randn(3, 5, 7), torch.randint(0, 7, (3, 5))
-    targets[0, 2:] = PAD
-    found = smoothed_cross_entropy(logits, targets, smoothing)
-    assert float(found) == pytest.approx(slow_loss(logits, targets, smoothing), rel=1e-5)
-
-
-def test_padding_alone_has_no_loss_and_no_gradient():
-    logits = torch.randn(2, 3, 7, requires_grad=True)
-    loss = smoothed_cross_entropy(logits, torch.zeros(2, 3, dtype=torch.long), 0.1)
-    loss.backward()
-    assert loss.item() == 0.0
-    assert not logits.grad.any()
 
 
 def test_adam_is_the_decoupled_one_written_out():
@@ -82,15 +52,15 @@ def gradient_of(model, before):
 
 
 def part(batch, rows):
-    source, target_in, target_out = batch.source[rows], batch.target_in[rows], batch.target_out[rows]
-    return TrainingBatch(source, target_in, target_out, int((target_out != PAD).sum()))
+    tensors = tuple(tensor[rows] for tensor in batch.tensors)
+    return TrainingBatch(tensors, int((tensors[-1] != PAD).sum()))
 
 
 def test_an_update_follows_the_mean_gradient_of_a_token(toy):
     model, step = plain_step(toy, clip=0.0)
     before, batch = toy.weights_of(model), toy.batch_of(3)
     model.train()
-    loss = smoothed_cross_entropy(model(batch.source, batch.target_in), batch.target_out, 0.1)
+    loss = model.loss(*batch.tensors, smoothing=0.1)
     expected = torch.autograd.grad(loss / batch.tokens, list(model.parameters()))
     step([batch], 1)
     torch.testing.assert_close(

@@ -34,15 +34,13 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class TrainingBatch:
-    """Tensors (rows, length) of int64, padded with PAD: what a model reads and what it must predict.
+    """Tensors (rows, length) of int64, padded with PAD, as a model's `loss` takes them.
 
-    `target_in` is EOS and then the target up to its last token; `target_out` is the target with its EOS.
-    `tokens` counts the positions of `target_out` that are not padding.
+    For a pair of texts they are the source, EOS and then the target up to its last token, and the target with
+    its EOS. `tokens` counts the tokens to predict: the positions of the last tensor that are not padding.
     """
 
-    source: "Tensor"
-    target_in: "Tensor"
-    target_out: "Tensor"
+    tensors: "tuple[Tensor, ...]"
     tokens: int
 
     def to(self, device: "torch.device | str") -> "TrainingBatch":
@@ -54,9 +52,7 @@ class TrainingBatch:
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, function: "Callable[[Tensor], Tensor]") -> "TrainingBatch":
-        return TrainingBatch(
-            function(self.source), function(self.target_in), function(self.target_out), self.tokens
-        )
+        return TrainingBatch(tuple(map(function, self.tensors)), self.tokens)
 
 
 class BatchPlan:
@@ -143,10 +139,7 @@ def collate(
     inputs = np.full_like(targets, EOS)
     inputs[:, 1:] = np.where(targets[:, 1:] != PAD, targets[:, :-1], PAD)
     return TrainingBatch(
-        torch.from_numpy(sources),
-        torch.from_numpy(inputs),
-        torch.from_numpy(targets),
-        int(np.count_nonzero(targets != PAD)),
+        tuple(map(torch.from_numpy, (sources, inputs, targets))), int(np.count_nonzero(targets != PAD))
     )
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from litetransformer.layers.embedding import Embedding
 from litetransformer.layers.sublayer import Sublayer
-from litetransformer.models.seq2seq import Seq2Seq
+from litetransformer.models.model import Model
 
 LEFT_OUT_PARAMS = ("embedding",)
 """The paper counts all parameters but the input tables; an untied output table counts."""
@@ -38,19 +38,18 @@ class Profile:
         return dict(vars(self))
 
 
-def profile(model: Seq2Seq, *, source_tokens: int = 30, target_tokens: int = 30) -> Profile:
+def profile(model: Model, *, source_tokens: int = 30, target_tokens: int = 30) -> Profile:
     """Count `model` at the given lengths; the paper's own is 30 and 30."""
     params = parameters_by_component(model)
     costs = model.mult_adds(source_tokens, target_tokens)
     names = sorted(set(params) | set(costs), key=lambda name: -costs[name])
-    layers = {}
-    for side, length in (("encoder", source_tokens), ("decoder", target_tokens)):
-        for index, layer in enumerate(getattr(model, side).inner):
-            inner = layer.mult_adds(length, source_tokens)
-            layers[f"{side}.{index}"] = {
-                "params": sum(parameter.numel() for parameter in layer.parameters()),
-                "mult_adds": _paper(inner),
-            }
+    layers = {
+        name: {
+            "params": sum(parameter.numel() for parameter in layer.parameters()),
+            "mult_adds": _paper(inner),
+        }
+        for name, layer, inner in model.layers(source_tokens, target_tokens)
+    }
     return Profile(
         source_tokens=source_tokens,
         target_tokens=target_tokens,

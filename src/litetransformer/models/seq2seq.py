@@ -1,6 +1,7 @@
 """The encoder-decoder: a source and the target so far in, the next token out."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -10,10 +11,12 @@ from torch import Tensor, nn
 from litetransformer.core.tokens import PAD
 from litetransformer.layers.embedding import Embedding, positions_of
 from litetransformer.layers.stack import Stack
-from litetransformer.layers.sublayer import Costs, Tree
+from litetransformer.layers.sublayer import Costs, Sublayer, Tree
+from litetransformer.models.model import Model
+from litetransformer.ops.cross_entropy import cross_entropy
 
 
-class Seq2Seq(nn.Module):
+class Seq2Seq(Model):
     """log P(target | source), whole for training (`forward`) and a token at a time (`begin`, `advance`).
 
     `tied` joins tables: ``target`` the target's and the output's, ``all`` the source's too, which takes one
@@ -54,8 +57,13 @@ class Seq2Seq(nn.Module):
         """Logits of each next target token, given the true ones before it."""
         return self.output(self.features(source, target_in))
 
+    def loss(self, *batch: Tensor, smoothing: float = 0.0) -> Float[Tensor, ""]:
+        """The summed loss, in nats, of a batch ``(source, target_in, target_out)``."""
+        source, target_in, target_out = batch
+        return cross_entropy(self.features(source, target_in), self.output.weight, target_out, smoothing)
+
     def features(self, source: Int[Tensor, "B S"], target_in: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """What `output` turns into logits; a loss that fuses the projection starts here.
+        """What `output` turns into logits.
 
         Targets are padded on the right only, where causality keeps padding from every real position.
         """
@@ -88,3 +96,8 @@ class Seq2Seq(nn.Module):
         """Multiply-accumulates of one teacher-forced pair by component, ``output`` being the vocabulary's."""
         costs = self.encoder.mult_adds(source) + self.decoder.mult_adds(target, source)
         return costs + Counter(output=self.dim * self.vocabulary * target)
+
+    def layers(self, source: int, target: int) -> Iterator[tuple[str, Sublayer, Costs]]:
+        for side, length in (("encoder", source), ("decoder", target)):
+            for index, layer in enumerate(getattr(self, side).inner):
+                yield f"{side}.{index}", layer, layer.mult_adds(length, source)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import (
@@ -22,13 +21,12 @@ from litetransformer.core.files import (
 from litetransformer.core.spec import from_json, to_json
 from litetransformer.data.batching import BatchPlan
 from litetransformer.decode.score import Score, bleu, chrf
-from litetransformer.models.seq2seq import Seq2Seq
+from litetransformer.models.model import Model
 from litetransformer.tasks.model_folder import ModelCard, save_model
 from litetransformer.tasks.prepare import Prepared, prepare
 from litetransformer.tasks.recipe import Recipe
 from litetransformer.tasks.translator import Translator
 from litetransformer.train.loop import train
-from litetransformer.train.loss import smoothed_cross_entropy
 from litetransformer.train.report import Report
 from litetransformer.train.snapshot import Progress
 
@@ -92,7 +90,7 @@ def train_translator(
 
 
 def evaluate(
-    model: nn.Module,
+    model: Model,
     *,
     prepared: Prepared,
     recipe: Recipe,
@@ -101,7 +99,6 @@ def evaluate(
     watch: Callable[[Translator], None] | None = None,
 ) -> dict[str, float]:
     """The validation loss (bits a token, no smoothing), and BLEU by greedy search where training needs it."""
-    assert isinstance(model, Seq2Seq)
     model.eval()
     scores = {"loss": validation_loss(model, prepared, recipe, device)}
     translator = Translator(
@@ -125,14 +122,13 @@ def evaluate(
 
 
 @torch.no_grad()
-def validation_loss(model: Seq2Seq, prepared: Prepared, recipe: Recipe, device: torch.device) -> float:
+def validation_loss(model: Model, prepared: Prepared, recipe: Recipe, device: torch.device) -> float:
     """The cross-entropy of the validation set in bits a token."""
     plan = BatchPlan(prepared.valid, budget=max(recipe.train.batch_tokens, int(prepared.valid.index.longest)))
     total, tokens = torch.zeros((), dtype=torch.float64), 0
     for batch in plan.in_order():
         loaded = plan.load(batch).to(device)
-        logits = model(loaded.source, loaded.target_in)
-        total += smoothed_cross_entropy(logits, loaded.target_out, 0.0).double().cpu()
+        total += model.loss(*loaded.tensors).double().cpu()
         tokens += loaded.tokens
     return float(total) / tokens / math.log(2)
 

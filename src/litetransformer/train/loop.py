@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from litetransformer.core.errors import InputError
 from litetransformer.data.batching import TrainingBatch
+from litetransformer.models.model import Model
 from litetransformer.models.tensors import put_weights
 from litetransformer.train.numbered import forget_later
 from litetransformer.train.prefetch import loaded
@@ -41,12 +42,12 @@ Weights = Mapping[str, Tensor]
 
 
 def train(
-    model: nn.Module,
+    model: Model,
     data: TrainingData,
     training: Training,
     folder: Path,
     *,
-    evaluate: Callable[[nn.Module], dict[str, float]],
+    evaluate: Callable[[Model], dict[str, float]],
     publish: Callable[[Weights, dict[str, float]], None],
     report: Report,
     device: torch.device,
@@ -142,7 +143,7 @@ def train(
 
 
 def _end_epoch(
-    model: nn.Module, training: Training, folder: Path, progress: Progress, validate: Callable[[], None]
+    model: Model, training: Training, folder: Path, progress: Progress, validate: Callable[[], None]
 ) -> None:
     if training.keep == "average":
         save_epoch_weights(folder, model, progress.update, training.average)
@@ -151,11 +152,11 @@ def _end_epoch(
 
 
 def _publish_average(
-    model: nn.Module,
+    model: Model,
     training: Training,
     folder: Path,
     progress: Progress,
-    evaluate: Callable[[nn.Module], dict[str, float]],
+    evaluate: Callable[[Model], dict[str, float]],
     publish: Callable[[Weights, dict[str, float]], None],
     report: Report,
 ) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from litetransformer.core.spec import Spec
-from litetransformer.train.optimizer import Adam
+from litetransformer.train.optimizer import Adam, Optimizer
 from litetransformer.train.schedule import InverseSqrt, Schedule
 
 
@@ -24,7 +24,7 @@ class Training(Spec):
     batch_tokens: int = 4096
     accumulate: int = 1
     longest: int = 256
-    optimizer: Adam = field(default_factory=Adam)
+    optimizer: Optimizer = field(default_factory=Adam)
     schedule: Schedule = field(default_factory=InverseSqrt)
     label_smoothing: float = 0.1
     clip: float = 0.0

@@ -94,9 +94,10 @@ def _restore(
     check_tensors(weights, parameters, path)
     put_weights(model, weights)
     for name, parameter in parameters.items():
-        state = {}
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            if (tensor := tensors.get(f"optimizer/{key}/{name}")) is not None:
-                state[key] = tensor.to(parameter.device)
+        state = {
+            key.removeprefix("optimizer/").removesuffix(f"/{name}"): tensor.to(parameter.device)
+            for key, tensor in tensors.items()
+            if key.startswith("optimizer/") and key.endswith(f"/{name}")
+        }
         if state:
             optimizer.state[parameter] = state

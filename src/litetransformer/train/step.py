@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from litetransformer.core.errors import InputError
 from litetransformer.data.batching import TrainingBatch
-from litetransformer.train.loss import smoothed_cross_entropy
+from litetransformer.models.model import Model
 from litetransformer.train.recipe import Training
 
 
@@ -23,7 +23,7 @@ class Step:
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, training: Training, device: torch.device
+        self, model: Model, optimizer: torch.optim.Optimizer, training: Training, device: torch.device
     ) -> None:
         self.model, self.optimizer, self.training, self.device = model, optimizer, training, device
         on_gpu = device.type == "cuda"
@@ -52,7 +52,7 @@ class Step:
             else:
                 group["lr"] = rate
         for batch in batches:
-            self._run(self._accumulate, (batch.source, batch.target_in, batch.target_out))
+            self._run(self._accumulate, batch.tensors)
         self._run(self._apply, ())
 
     def read(self) -> float:
@@ -70,11 +70,10 @@ class Step:
         else:
             self.recorder(work, inputs)
 
-    def _accumulate(self, source: Tensor, target_in: Tensor, target_out: Tensor) -> None:
+    def _accumulate(self, *batch: Tensor) -> None:
         # The cache of cast weights would outlive a recording, so casts are made anew each time.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
-            logits = self.model(source, target_in)
-            loss = smoothed_cross_entropy(logits, target_out, self.training.label_smoothing)
+            loss = self.model.loss(*batch, smoothing=self.training.label_smoothing)
         (loss / self.tokens).backward()
         self.loss += loss.detach() / math.log(2)
 

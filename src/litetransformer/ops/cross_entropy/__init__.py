@@ -1,0 +1,6 @@
+"""`cross_entropy(features, table, targets, smoothing)`: the vocabulary's loss; see README.md here."""
+
+from litetransformer.ops.cross_entropy.reference import cross_entropy as reference
+from litetransformer.ops.dispatch import Op
+
+cross_entropy = Op("cross_entropy", reference)
