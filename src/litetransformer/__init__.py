@@ -16,23 +16,25 @@ if TYPE_CHECKING:
     from litetransformer.decode.options import SamplingOptions, SearchOptions
     from litetransformer.decode.score import bleu, chrf
     from litetransformer.inspect.profile import profile
+    from litetransformer.models.language_spec import LanguageModelSpec
+    from litetransformer.models.presets import evolved, lightconv, lite, lite_lm, transformer, transformer_lm
     from litetransformer.models.spec import (
         Attention,
         CrossAttention,
         DecoderLayer,
         DynamicConv,
         EncoderLayer,
+        EvolvedDecoderCell,
+        EvolvedEncoderCell,
         FeedForward,
         LightConv,
         LongShort,
         Seq2SeqSpec,
-        lite,
-        transformer,
     )
     from litetransformer.tasks.recipe import Data, Expect, Recipe, Vocabulary
     from litetransformer.tasks.translation import train_translator
     from litetransformer.tasks.translator import Translator, load
-    from litetransformer.train.optimizer import Adam
+    from litetransformer.train.optimizer import Adam, Nesterov
     from litetransformer.train.recipe import Training
     from litetransformer.train.schedule import Cosine, InverseSqrt
 
@@ -44,23 +46,25 @@ _HOMES = {
     "decode.options": ("SamplingOptions", "SearchOptions"),
     "decode.score": ("bleu", "chrf"),
     "inspect.profile": ("profile",),
+    "models.language_spec": ("LanguageModelSpec",),
+    "models.presets": ("evolved", "lightconv", "lite", "lite_lm", "transformer", "transformer_lm"),
     "models.spec": (
         "Attention",
         "CrossAttention",
         "DecoderLayer",
         "DynamicConv",
         "EncoderLayer",
+        "EvolvedDecoderCell",
+        "EvolvedEncoderCell",
         "FeedForward",
         "LightConv",
         "LongShort",
         "Seq2SeqSpec",
-        "lite",
-        "transformer",
     ),
     "tasks.recipe": ("Data", "Expect", "Recipe", "Vocabulary"),
     "tasks.translation": ("train_translator",),
     "tasks.translator": ("Translator", "load"),
-    "train.optimizer": ("Adam",),
+    "train.optimizer": ("Adam", "Nesterov"),
     "train.recipe": ("Training",),
     "train.schedule": ("Cosine", "InverseSqrt"),
 }
@@ -75,12 +79,16 @@ __all__ = [
     "DecoderLayer",
     "DynamicConv",
     "EncoderLayer",
+    "EvolvedDecoderCell",
+    "EvolvedEncoderCell",
     "Expect",
     "FeedForward",
     "InputError",
     "InverseSqrt",
+    "LanguageModelSpec",
     "LightConv",
     "LongShort",
+    "Nesterov",
     "Recipe",
     "SamplingOptions",
     "SearchOptions",
@@ -92,11 +100,15 @@ __all__ = [
     "__version__",
     "bleu",
     "chrf",
+    "evolved",
+    "lightconv",
     "lite",
+    "lite_lm",
     "load",
     "profile",
     "train_translator",
     "transformer",
+    "transformer_lm",
 ]
 
 

@@ -12,8 +12,10 @@ import litetransformer
 NAMES = {
     *("load", "Translator", "train_translator", "profile", "bleu", "chrf", "InputError", "__version__"),
     *("Recipe", "Data", "Vocabulary", "Expect", "TextPairs"),
-    *("Training", "InverseSqrt", "Cosine", "Adam", "SearchOptions", "SamplingOptions"),
-    *("lite", "transformer", "Seq2SeqSpec", "EncoderLayer", "DecoderLayer"),
+    *("Training", "InverseSqrt", "Cosine", "Adam", "Nesterov", "SearchOptions", "SamplingOptions"),
+    *("lite", "transformer", "lightconv", "evolved", "Seq2SeqSpec", "EncoderLayer", "DecoderLayer"),
+    *("EvolvedEncoderCell", "EvolvedDecoderCell"),
+    *("LanguageModelSpec", "lite_lm", "transformer_lm"),
     *("LongShort", "Attention", "LightConv", "DynamicConv", "FeedForward", "CrossAttention"),
 }
 

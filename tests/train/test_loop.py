@@ -110,6 +110,7 @@ def test_training_stops_when_validation_gets_no_better_and_keeps_the_best(toy, t
     ended = toy.run(tmp_path, training, evaluate=evaluate)
     assert (ended.progress.update, ended.progress.best) == (10, 2.0)
     assert toy.same(ended.published, seen[1])
+    assert [entry["loss"] for entry in toy.events(ended.log, "valid")] == [None, 2.0, None, None]
 
 
 def test_patience_lasts_over_a_stop(toy, tmp_path):
@@ -251,7 +252,7 @@ def test_a_gradient_that_is_not_finite_leaves_the_good_checkpoints(toy, tmp_path
         if count == 4:
             model.output.weight.register_hook(lambda gradient: gradient * float("nan"))
 
-    with pytest.raises(InputError, match="the gradient of update 5 is not finite"):
+    with pytest.raises(InputError, match=r"the gradient of update 5 \(epoch 0, batch 4\) is not finite"):
         toy.run(tmp_path, training, model=model, at_load=poison)
     left = toy.found(tmp_path)
     assert sorted(path.name for path in tmp_path.glob("checkpoints/state-*")) == [

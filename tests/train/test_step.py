@@ -126,7 +126,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update_and_names_it(toy,
     step([toy.batch_of(3)], 1)
     before = toy.weights_of(model)
     handle = model.output.weight.register_hook(lambda gradient: gradient * value)
-    with pytest.raises(InputError, match="the gradient of update 2 is not finite; lower"):
-        step([toy.batch_of(4)], 2)
+    with pytest.raises(InputError, match=r"of update 2 \(epoch 0, batch 1\) is not finite; lower"):
+        step([toy.batch_of(4)], 2, "epoch 0, batch 1")
     assert toy.same(toy.weights_of(model), before)
     handle.remove()

@@ -105,7 +105,7 @@ def train(
             ]
             began = time.perf_counter()
             for batches in loaded(groups[: training.updates - progress.update], load, ahead):
-                step(batches, progress.update + 1)
+                step(batches, progress.update + 1, _place(progress, len(batches)))
                 progress.update += 1
                 progress.position += len(batches)
                 progress.tokens += (tokens := sum(batch.tokens for batch in batches))
@@ -184,6 +184,13 @@ def _better(scores: Mapping[str, float], best: float | None, training: Training)
     if not math.isfinite(score):
         return False
     return best is None or (score < best if training.best_by == "loss" else score > best)
+
+
+def _place(progress: Progress, batches: int) -> str:
+    """Where an update's batches come from, both counted from 0 as in the log."""
+    first = progress.position
+    last = "" if batches == 1 else f" to {first + batches - 1}"
+    return f"epoch {progress.epoch}, batch {first}{last}"
 
 
 def _due(update: int, every: int) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ class Report:
     """Writes the events of one run to FOLDER/log.jsonl, and to the terminal unless `quiet`.
 
     Every line of the log is one JSON object with ``event`` and the values that belong to it; losses are in
-    bits a token. With `tensorboard`, scalars also go to FOLDER/tensorboard (extra ``tensorboard``).
+    bits a token, and what is not a finite number is null, which JSON has in its place. With `tensorboard`, scalars also go to FOLDER/tensorboard (extra ``tensorboard``).
     """
 
     def __init__(self, folder: Path, *, quiet: bool = False, tensorboard: bool = False) -> None:
@@ -61,7 +62,8 @@ class Report:
 
     def event(self, event: str, values: Mapping[str, Any], *, shown: bool = True) -> None:
         """Log an event; show it unless told otherwise."""
-        line = json.dumps({"event": event, "time": round(time.time(), 3), **values}) + "\n"
+        entry = {"event": event, "time": round(time.time(), 3), **values}
+        line = json.dumps({name: _finite(value) for name, value in entry.items()}, allow_nan=False) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as log:
@@ -88,6 +90,10 @@ class Report:
             self._progress.console.print(line, highlight=False, markup=False)
         else:
             print(line, file=sys.stderr, flush=True)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _short(value: Any) -> str:

@@ -16,7 +16,8 @@ class Step:
     """Applies updates to a model and sums their losses on its device, without waiting for it.
 
     On the CPU a gradient that is not finite raises before the weights change. On a GPU asking would stall the
-    device, so such an update is skipped there and `read` raises, naming the first one.
+    device, so such an update is skipped there and `read` raises. Either way the error names the first such
+    update and where its batches came from.
 
     A GPU spends more time on being told what to do than on doing it for models of this size. So the work on
     each batch shape is recorded once there, as a CUDA graph, and replayed (`_Recorder`).
@@ -35,11 +36,13 @@ class Step:
         self.update = torch.zeros((), dtype=torch.long, device=device)
         self.tokens = torch.ones((), device=device)
         self.recorder = _Recorder() if on_gpu else None
+        self.places: dict[int, str] = {}
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)
 
-    def __call__(self, batches: Sequence[TrainingBatch], update: int) -> None:
-        """Make update number `update` from `batches`."""
+    def __call__(self, batches: Sequence[TrainingBatch], update: int, place: str = "") -> None:
+        """Make update number `update` from `batches`; `place` says which they are, for an error."""
+        self.places[update] = place
         # Dropout follows the update's number alone, so a resumed run draws what the uninterrupted one drew.
         torch.manual_seed(self.training.seed * 1_000_003 + update)
         self.model.train()
@@ -59,7 +62,8 @@ class Step:
         """The training loss since the last reading, a sum in bits; InputError if it was not finite."""
         bad = int(self.first_bad)
         if bad >= 0:
-            raise _not_finite(bad)
+            raise self._not_finite(bad)
+        self.places.clear()
         total = float(self.loss)
         self.loss.zero_()
         return total
@@ -81,13 +85,21 @@ class Step:
         norm = nn.utils.clip_grad_norm_(self.parameters, self.training.clip or math.inf)
         if self.recorder is None:
             if not norm.isfinite():
-                raise _not_finite(int(self.update))
+                raise self._not_finite(int(self.update))
         else:
             bad = ~norm.isfinite()
             self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
             self.first_bad.copy_(torch.where(bad & (self.first_bad < 0), self.update, self.first_bad))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=False)
+
+    def _not_finite(self, update: int) -> InputError:
+        place = f" ({found})" if (found := self.places.get(update)) else ""
+        return InputError(
+            f"the gradient of update {update}{place} is not finite",
+            field="training",
+            remedy="lower train.schedule.peak or set train.clip; the last checkpoint is good",
+        )
 
 
 class _Recorder:
@@ -125,11 +137,3 @@ class _Recorder:
         for place, tensor in zip(fixed, inputs, strict=True):
             place.copy_(tensor, non_blocking=True)
         graph.replay()
-
-
-def _not_finite(update: int) -> InputError:
-    return InputError(
-        f"the gradient of update {update} is not finite",
-        field="training",
-        remedy="lower train.schedule.peak or set train.clip; the last checkpoint is good",
-    )
