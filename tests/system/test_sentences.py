@@ -16,7 +16,8 @@ from litetransformer.tasks.sentences import (
     generate_pairs,
     split_of,
 )
-from litetransformer.tasks.sentences.fillers import SLOTS, Fillers, _percent
+from litetransformer.tasks.sentences.cldr import percent
+from litetransformer.tasks.sentences.fillers import SLOTS, Fillers
 from litetransformer.tasks.sentences.grammar import (
     FIRST,
     PLURAL,
@@ -182,7 +183,7 @@ def test_an_unknown_split_and_a_negative_count_are_refused_at_once():
 
 def test_cldr_s_narrow_spaces_become_plain_ones():
     assert Fillers(Random(1)).clock(14, 14).english.endswith(" PM")
-    assert _percent(0.125) == ("12,5 %", "12.5%")
+    assert percent(0.125) == ("12,5 %", "12.5%")
 
 
 def test_a_full_date_is_set_off_by_commas_in_german():

@@ -1,17 +1,15 @@
 """The words of a sentence, drawn at random, and what fills each slot of a template.
 
 Names of countries, cities and languages, dates, times, prices, units and numbers come from CLDR (`babel`),
-number words from `num2words`. Both are imported at their first use only.
+number words from `num2words` (`cldr.py`).
 """
 
-import functools
-import importlib
 from collections.abc import Callable, Hashable, Sequence
 from datetime import date, time
 from random import Random
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from litetransformer.tasks.sentences import words
+from litetransformer.tasks.sentences import cldr, words
 from litetransformer.tasks.sentences.grammar import (
     PAST_TENSES,
     PLURAL,
@@ -32,58 +30,6 @@ CLAUSE_KINDS = "thing thing gift travel walk stay"
 """What a clause may be about, the likeliest twice."""
 
 _Choice = TypeVar("_Choice", bound=Hashable)
-
-
-@functools.lru_cache(maxsize=200_000)
-def _cldr(function: str, *arguments: Any, **options: Any) -> Phrase:
-    """What a function of `babel` gives in German and English, CLDR's special spaces made plain ones."""
-    module, _, name = function.rpartition(".")
-    call = getattr(importlib.import_module(f"babel.{module}"), name)
-    german, english = (call(*arguments, locale=locale, **options) for locale in ("de", "en"))
-    return Phrase(" ".join(german.split()), " ".join(english.split()))
-
-
-@functools.cache
-def _named(kind: str, code: str) -> Phrase:
-    """The name of one of CLDR's ``territories`` or ``languages``."""
-    from babel import Locale
-
-    german, english = (getattr(Locale.parse(language), kind)[code] for language in ("de", "en"))
-    return Phrase(german, english)
-
-
-def _date(day: date, pattern: str) -> Phrase:
-    return _cldr("dates.format_date", day, pattern)
-
-
-def _day_of_year(day: date) -> Phrase:
-    return _cldr("dates.format_skeleton", "MMMMd", day.replace(year=2000))
-
-
-def _number(number: int) -> Phrase:
-    return _cldr("numbers.format_decimal", number)
-
-
-def _percent(share: float) -> Phrase:
-    return _cldr("numbers.format_percent", share, decimal_quantization=False)
-
-
-def _unit(amount: float, unit: str) -> Phrase:
-    return _cldr("units.format_unit", amount, unit)
-
-
-def _list(items: Sequence[Phrase]) -> Phrase:
-    from babel.lists import format_list
-
-    german, english = zip(*items, strict=True)
-    return Phrase(format_list(german, locale="de"), format_list(english, locale="en"))
-
-
-@functools.cache
-def _spoken(number: int, kind: str = "cardinal") -> Phrase:
-    from num2words import num2words
-
-    return Phrase(num2words(number, lang="de", to=kind), num2words(number, lang="en", to=kind))
 
 
 class Fillers:
@@ -118,7 +64,7 @@ class Fillers:
         if kind == "pronoun":
             return self.pick((words.ICH, words.WIR))
         if kind == "pair":
-            names = _list([self.person.name, self.pick(words.PEOPLE).name])
+            names = cldr.listed([self.person.name, self.pick(words.PEOPLE).name])
             return Subject(names, PLURAL, Phrase("sie", "they"), Phrase("ihr", "their"))
         if kind == "relative":
             noun = self.pick(words.RELATIVES)
@@ -173,7 +119,7 @@ class Fillers:
 
     def some(self) -> Phrase:
         """A number above one, in words if they are short."""
-        return _spoken(self.number(2, 12)) if self.chance(0.6) else _number(self.number(2, 99))
+        return cldr.spoken(self.number(2, 12)) if self.chance(0.6) else cldr.number(self.number(2, 99))
 
     def counted(
         self, nouns: Sequence[Noun], adjectives: Sequence[Phrase], case: Case = "accusative"
@@ -184,7 +130,7 @@ class Fillers:
     def counted_list(self, nouns: Sequence[Noun], adjectives: Sequence[Phrase]) -> Phrase:
         """``drei rote Lampen, 12 Hüte und einen Tisch``; the first are several, for *there are*."""
         items = [self.counted(nouns, adjectives) for _ in range(self.number(1, 2))]
-        return _list([*items, indefinite(self.pick(nouns), "accusative", self.adjectives(adjectives))])
+        return cldr.listed([*items, indefinite(self.pick(nouns), "accusative", self.adjectives(adjectives))])
 
     def thing(self) -> Subject:
         """``die rote Lampe``, ``the red lamp``, with its pronoun."""
@@ -200,12 +146,12 @@ class Fillers:
 
     def city(self) -> Phrase:
         """A city by its bare name."""
-        return _cldr("dates.get_timezone_location", self.pick(words.CITIES), return_city=True)
+        return cldr.phrase("dates.get_timezone_location", self.pick(words.CITIES), return_city=True)
 
     def country(self, german: str, english: str, case: Case) -> Phrase:
         """``nach Italien`` or ``in die Schweiz``: the few countries with an article are feminine."""
         code = self.pick(words.COUNTRIES)
-        name = _named("territories", code)
+        name = cldr.named("territories", code)
         if code in words.COUNTRIES_WITH_ARTICLE:
             german = "in die" if case == "accusative" else "in der"
         return Phrase(f"{german} {name.german}", f"{english} {name.english}")
@@ -232,7 +178,7 @@ class Fillers:
 
     def weekday(self) -> Phrase:
         """``Montag``, ``Monday``."""
-        return _date(date(2024, 1, self.pick(range(1, 8))), "EEEE")
+        return cldr.dated(date(2024, 1, self.pick(range(1, 8))), "EEEE")
 
     def year(self) -> Phrase:
         """A recent year in digits."""
@@ -244,13 +190,13 @@ class Fillers:
         day = self.any_day(first, last)
         match self.random.choice(formats.split()):
             case "full":
-                phrase = _date(day, "full")
+                phrase = cldr.dated(day, "full")
                 # The date explains the weekday, so German sets it off by commas on both sides.
                 phrase = phrase._replace(german=phrase.german.replace(", ", ", dem ", 1) + ",")
             case "weekday":
-                phrase = _day_of_year(day)
+                phrase = cldr.day_of_year(day)
             case form:
-                phrase = _date(day, form)
+                phrase = cldr.dated(day, form)
         return with_preposition("am", "on", phrase)
 
     def past_day(self) -> Phrase:
@@ -277,7 +223,9 @@ class Fillers:
                 return Phrase(german, f"{span.english} ago" if past else f"in {span.english}")
             case 1:
                 first, last = (1990, 2024) if past else (2026, 2049)
-                return with_preposition("im", "in", _date(self.any_day(first, last).replace(day=1), "MMMM y"))
+                return with_preposition(
+                    "im", "in", cldr.dated(self.any_day(first, last).replace(day=1), "MMMM y")
+                )
             case 2 if past:
                 return with_preposition("im Jahr", "in", self.year())
         return self.at_hour(self.past_day() if past else self.future_day())
@@ -297,11 +245,11 @@ class Fillers:
     def spoken_time(self) -> Phrase:
         """``um halb drei``, ``at half past two``: German counts the half hour towards the hour to come."""
         hour = self.number(1, 12)
-        german, english = _spoken(hour)
-        minutes = _spoken(self.random.choice((5, 10, 20)))
+        german, english = cldr.spoken(hour)
+        minutes = cldr.spoken(self.random.choice((5, 10, 20)))
         options = (
             Phrase(f"um {'ein' if hour == 1 else german} Uhr", f"at {english} o'clock"),
-            Phrase(f"um halb {_spoken(hour % 12 + 1).german}", f"at half past {english}"),
+            Phrase(f"um halb {cldr.spoken(hour % 12 + 1).german}", f"at half past {english}"),
             Phrase(f"um Viertel nach {german}", f"at a quarter past {english}"),
             Phrase(f"um Viertel vor {german}", f"at a quarter to {english}"),
             Phrase(f"um {minutes.german} nach {german}", f"at {minutes.english} past {english}"),
@@ -311,36 +259,38 @@ class Fillers:
 
     def clock(self, first: int, last: int) -> Phrase:
         """``14:30``, ``2:30 PM``, with an hour from `first` to `last`."""
-        return _cldr("dates.format_time", time(self.number(first, last), 5 * self.number(0, 11)), "short")
+        return cldr.phrase(
+            "dates.format_time", time(self.number(first, last), 5 * self.number(0, 11)), "short"
+        )
 
     def span(self, *, dative: bool = False) -> Phrase:
         """``3 Monate``, ``3 months``, or ``3 Monaten``; never one, for which German has other forms."""
         unit = self.random.choice(("duration-day", "duration-week", "duration-month", "duration-year"))
-        german, english = _unit(self.number(2, 30), unit)
+        german, english = cldr.unit(self.number(2, 30), unit)
         return Phrase(german + ("n" if dative and german[-1] != "n" else ""), english)
 
     def duration(self) -> Phrase:
         """``3 Stunden und 20 Minuten``, ``3 hours and 20 minutes``."""
-        hours = _unit(self.number(2, 9), "duration-hour")
-        return _list([hours, _unit(5 * self.number(1, 11), "duration-minute")])
+        hours = cldr.unit(self.number(2, 9), "duration-hour")
+        return cldr.listed([hours, cldr.unit(5 * self.number(1, 11), "duration-minute")])
 
     def age(self, first: int, last: int) -> Phrase:
         """A number from `first` to `last`, in words or digits."""
-        return (_spoken if self.chance(0.5) else _number)(self.number(first, last))
+        return (cldr.spoken if self.chance(0.5) else cldr.number)(self.number(first, last))
 
     def hundreds(self, first: int, last: int) -> Phrase:
         """`first` to `last` hundred in words; never a number that ends in one, which German inflects."""
         number = self.number(100 * first, 100 * last)
-        return _spoken(number + (number % 100 == 1))
+        return cldr.spoken(number + (number % 100 == 1))
 
     def ordinal(self, last: int) -> Phrase:
         """``dreiundzwanzigst``, to which German adds an ending, and ``twenty-third``."""
-        german, english = _spoken(self.number(1, last), "ordinal")
+        german, english = cldr.spoken(self.number(1, last), "ordinal")
         return Phrase(german.removesuffix("e"), english)
 
     def price(self, first: int, last: int) -> Phrase:
         """``12,50 Euro``, ``12.50 euros``, for tenths from `first` to `last`, in the sentence's currency."""
-        return _cldr(
+        return cldr.phrase(
             "numbers.format_currency", self.number(first, last) / 10, self.currency, format_type="name"
         )
 
@@ -352,8 +302,8 @@ class Fillers:
     def temperatures(self) -> Phrase:
         """``3 und 12 Grad Celsius``, ``3 and 12 degrees Celsius``."""
         low = self.number(-10, 20)
-        high = _unit(low + self.number(12, 19), "temperature-celsius")
-        return _list([_number(low), high])
+        high = cldr.unit(low + self.number(12, 19), "temperature-celsius")
+        return cldr.listed([cldr.number(low), high])
 
 
 SLOTS: dict[str, Callable[[Fillers], Phrase | Subject]] = {
@@ -380,13 +330,13 @@ SLOTS: dict[str, Callable[[Fillers], Phrase | Subject]] = {
     "indoors": Fillers.indoors,
     "place": Fillers.place,
     "birthday": lambda draw: draw.day(1950, 1999, "long medium"),
-    "day_of_year": lambda draw: _day_of_year(draw.any_day(2000, 2000)),
+    "day_of_year": lambda draw: cldr.day_of_year(draw.any_day(2000, 2000)),
     "past_day": Fillers.past_day,
     "future_day": Fillers.future_day,
     "weekday": Fillers.weekday,
-    "month": lambda draw: _date(date(2024, draw.number(1, 12), 1), "LLLL"),
+    "month": lambda draw: cldr.dated(date(2024, draw.number(1, 12), 1), "LLLL"),
     "year": Fillers.year,
-    "year_words": lambda draw: _spoken(draw.number(1800, 2019), "year"),
+    "year_words": lambda draw: cldr.spoken(draw.number(1800, 2019), "year"),
     "span": Fillers.span,
     "span_dative": lambda draw: draw.span(dative=True),
     "duration": Fillers.duration,
@@ -394,28 +344,30 @@ SLOTS: dict[str, Callable[[Fillers], Phrase | Subject]] = {
     "morning": lambda draw: draw.clock(6, 11),
     "evening": lambda draw: draw.clock(13, 22),
     "spoken_time": Fillers.spoken_time,
-    "language": lambda draw: _named("languages", draw.pick(words.LANGUAGES)),
-    "languages": lambda draw: _list(
-        [_named("languages", draw.pick(words.LANGUAGES)) for _ in range(draw.number(2, 3))]
+    "language": lambda draw: cldr.named("languages", draw.pick(words.LANGUAGES)),
+    "languages": lambda draw: cldr.listed(
+        [cldr.named("languages", draw.pick(words.LANGUAGES)) for _ in range(draw.number(2, 3))]
     ),
-    "small": lambda draw: _number(draw.number(1, 24)),
-    "large": lambda draw: _number(draw.number(1000, 10 ** draw.number(4, 7))),
+    "small": lambda draw: cldr.number(draw.number(1, 24)),
+    "large": lambda draw: cldr.number(draw.number(1000, 10 ** draw.number(4, 7))),
     "young": lambda draw: draw.age(18, 39),
     "old": lambda draw: draw.age(40, 99),
     "few_hundreds": lambda draw: draw.hundreds(1, 5),
     "many_hundreds": lambda draw: draw.hundreds(5, 10),
     "ordinal": lambda draw: draw.ordinal(99),
     "small_ordinal": lambda draw: draw.ordinal(28),
-    "percent": lambda draw: _percent(draw.number(250, 999) / 1000),
-    "low_percent": lambda draw: _percent(draw.number(20, 249) / 1000),
+    "percent": lambda draw: cldr.percent(draw.number(250, 999) / 1000),
+    "low_percent": lambda draw: cldr.percent(draw.number(20, 249) / 1000),
     "price": lambda draw: draw.price(300, 20_000),
     "low_price": lambda draw: draw.price(20, 299),
     "foreign_price": Fillers.foreign_price,
-    "length": lambda draw: _unit(draw.number(20, 250), "length-centimeter"),
-    "short_length": lambda draw: _unit(draw.number(2, 19), "length-centimeter"),
-    "weight": lambda draw: _unit(draw.number(11, 499) / 10, "mass-kilogram"),
-    "distance": lambda draw: _unit(draw.number(100, 2999), "length-kilometer"),
-    "temperature": lambda draw: _unit(draw.random.choice((-1, 1)) * draw.number(2, 9), "temperature-celsius"),
+    "length": lambda draw: cldr.unit(draw.number(20, 250), "length-centimeter"),
+    "short_length": lambda draw: cldr.unit(draw.number(2, 19), "length-centimeter"),
+    "weight": lambda draw: cldr.unit(draw.number(11, 499) / 10, "mass-kilogram"),
+    "distance": lambda draw: cldr.unit(draw.number(100, 2999), "length-kilometer"),
+    "temperature": lambda draw: cldr.unit(
+        draw.random.choice((-1, 1)) * draw.number(2, 9), "temperature-celsius"
+    ),
     "temperatures": Fillers.temperatures,
 }
 """How each slot of `TEMPLATES` is filled."""
