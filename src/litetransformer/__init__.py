@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from litetransformer.core.errors import InputError
     from litetransformer.data.corpus import TextPairs
     from litetransformer.decode.options import SamplingOptions, SearchOptions
+    from litetransformer.decode.rouge import rouge
     from litetransformer.decode.score import bleu, chrf
     from litetransformer.inspect.profile import profile
     from litetransformer.models.language_spec import LanguageModelSpec
@@ -31,9 +32,14 @@ if TYPE_CHECKING:
         LongShort,
         Seq2SeqSpec,
     )
-    from litetransformer.tasks.recipe import Data, Expect, Recipe, Vocabulary
+    from litetransformer.tasks.language_modeling import train_language_model
+    from litetransformer.tasks.load import load
+    from litetransformer.tasks.recipe import Data, Expect, LanguageRecipe, Recipe, TextData, Vocabulary
+    from litetransformer.tasks.summarization import train_summarizer
+    from litetransformer.tasks.summarizer import Summarizer
+    from litetransformer.tasks.text_model import TextModel
     from litetransformer.tasks.translation import train_translator
-    from litetransformer.tasks.translator import Translator, load
+    from litetransformer.tasks.translator import Translator
     from litetransformer.train.optimizer import Adam, Nesterov
     from litetransformer.train.recipe import Training
     from litetransformer.train.schedule import Cosine, InverseSqrt
@@ -44,6 +50,7 @@ _HOMES = {
     "core.errors": ("InputError",),
     "data.corpus": ("TextPairs",),
     "decode.options": ("SamplingOptions", "SearchOptions"),
+    "decode.rouge": ("rouge",),
     "decode.score": ("bleu", "chrf"),
     "inspect.profile": ("profile",),
     "models.language_spec": ("LanguageModelSpec",),
@@ -61,9 +68,14 @@ _HOMES = {
         "LongShort",
         "Seq2SeqSpec",
     ),
-    "tasks.recipe": ("Data", "Expect", "Recipe", "Vocabulary"),
+    "tasks.language_modeling": ("train_language_model",),
+    "tasks.load": ("load",),
+    "tasks.recipe": ("Data", "Expect", "LanguageRecipe", "Recipe", "TextData", "Vocabulary"),
+    "tasks.summarization": ("train_summarizer",),
+    "tasks.summarizer": ("Summarizer",),
+    "tasks.text_model": ("TextModel",),
     "tasks.translation": ("train_translator",),
-    "tasks.translator": ("Translator", "load"),
+    "tasks.translator": ("Translator",),
     "train.optimizer": ("Adam", "Nesterov"),
     "train.recipe": ("Training",),
     "train.schedule": ("Cosine", "InverseSqrt"),
@@ -86,6 +98,7 @@ __all__ = [
     "InputError",
     "InverseSqrt",
     "LanguageModelSpec",
+    "LanguageRecipe",
     "LightConv",
     "LongShort",
     "Nesterov",
@@ -93,6 +106,9 @@ __all__ = [
     "SamplingOptions",
     "SearchOptions",
     "Seq2SeqSpec",
+    "Summarizer",
+    "TextData",
+    "TextModel",
     "TextPairs",
     "Training",
     "Translator",
@@ -106,6 +122,9 @@ __all__ = [
     "lite_lm",
     "load",
     "profile",
+    "rouge",
+    "train_language_model",
+    "train_summarizer",
     "train_translator",
     "transformer",
     "transformer_lm",

@@ -11,6 +11,8 @@ import litetransformer
 
 NAMES = {
     *("load", "Translator", "train_translator", "profile", "bleu", "chrf", "InputError", "__version__"),
+    *("Summarizer", "train_summarizer", "rouge"),
+    *("LanguageRecipe", "TextData", "TextModel", "train_language_model"),
     *("Recipe", "Data", "Vocabulary", "Expect", "TextPairs"),
     *("Training", "InverseSqrt", "Cosine", "Adam", "Nesterov", "SearchOptions", "SamplingOptions"),
     *("lite", "transformer", "lightconv", "evolved", "Seq2SeqSpec", "EncoderLayer", "DecoderLayer"),

@@ -1,6 +1,7 @@
 """The encoder-decoder: stepping equals the whole, padding is not seen, and it costs what the paper says."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from litetransformer.core.tokens import EOS, PAD
 from litetransformer.inspect.profile import profile
 from litetransformer.layers.sublayer import select, tree_map
+from litetransformer.models.presets import evolved, lightconv, lite, transformer
 from litetransformer.models.spec import (
     Attention,
     CrossAttention,
@@ -15,8 +17,6 @@ from litetransformer.models.spec import (
     EncoderLayer,
     FeedForward,
     Seq2SeqSpec,
-    lite,
-    transformer,
 )
 
 VOCABULARY = 37
@@ -39,6 +39,10 @@ SPECS = {
     "transformer": transformer(16, 32, layers=2, tied="all"),
     "pre_norm": PRE_NORM,
     "mixed": MIXED,
+    "light_alone": lightconv(16, 32, taps=(3, 5, 31), decoder_taps=(7, 31)),
+    "dynamic_alone": lightconv(16, 32, dynamic=True, glu=True, taps=(3,), decoder_taps=(4, 15), tied="all"),
+    "evolved": evolved(16, cells=1, decoder_cells=2, heads=4, tied="all"),
+    "evolved_post_norm": replace(evolved(16, cells=2, decoder_cells=1, heads=2), norm="post"),
 }
 every = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 
@@ -294,4 +298,5 @@ def test_parts_add_up_to_the_whole(spec):
     outside = found.components["embedding"]["params"] + found.components["output"]["params"]
     final_norms = 4 * spec.dim if spec.norm == "pre" else 0
     assert in_layers + outside + final_norms == found.params_total
-    assert sum(layer["mult_adds"] for layer in found.layers.values()) == found.mult_adds
+    final_norms = spec.dim * (11 + 7) if spec.norm == "pre" else 0
+    assert sum(layer["mult_adds"] for layer in found.layers.values()) + final_norms == found.mult_adds

@@ -81,7 +81,8 @@ def test_an_unknown_name_suggests_the_nearest():
 
 
 @pytest.mark.parametrize(("length", "taps"), [(20, 3), (20, 31), (300, 31)])
+@pytest.mark.parametrize("heads", [2, 4])
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_the_chosen_one_is_right_at_every_shape(length, taps, dynamic):
-    x, weights = inputs(1, length, 4, 2, taps, dynamic)
+def test_the_chosen_one_is_right_at_every_shape(length, taps, dynamic, heads):
+    x, weights = inputs(1, length, 4, heads, taps, dynamic)
     torch.testing.assert_close(windowed_sum(x, weights, taps // 2), reference(x, weights, taps // 2))

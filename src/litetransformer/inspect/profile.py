@@ -4,16 +4,20 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
+from litetransformer.layers.adaptive_softmax import AdaptiveEmbedding
 from litetransformer.layers.embedding import Embedding
 from litetransformer.layers.sublayer import Sublayer
 from litetransformer.models.model import Model
 
 LEFT_OUT_PARAMS = ("embedding",)
-"""The paper counts all parameters but the input tables; an untied output table counts."""
+"""The paper counts all parameters but the input tables and an adaptive input's projections; an untied output
+table counts."""
 LEFT_OUT_MULT_ADDS = ("output", "taps")
-"""The paper counts neither the vocabulary projection nor the convolution's own window."""
+"""The paper counts neither the vocabulary projection nor the convolution's own window; it does count an
+adaptive input's projection, though not as parameters."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,20 @@ def profile(model: Model, *, source_tokens: int = 30, target_tokens: int = 30) -
     )
 
 
+def profile_spec(spec: Any, *vocabularies: int, source_tokens: int = 30, target_tokens: int = 30) -> Profile:
+    """The cost of the model that `spec` builds for `vocabularies`, which is not given any memory for it."""
+    with torch.device("meta"):
+        model = spec.build(*vocabularies)
+    return profile(model, source_tokens=source_tokens, target_tokens=target_tokens)
+
+
 def parameters_by_component(model: nn.Module) -> Counter[str]:
     """How many parameters each component has; a tied table counts once, as an embedding."""
     counts: Counter[str] = Counter()
     seen: set[int] = set()
 
     def visit(module: nn.Module, component: str) -> None:
-        if isinstance(module, Embedding):
+        if isinstance(module, Embedding | AdaptiveEmbedding):
             component = "embedding"
         elif isinstance(module, nn.LayerNorm):
             component = "norm"

@@ -95,6 +95,7 @@ class Seq2Seq(Model):
     def mult_adds(self, source: int = 30, target: int = 30) -> Costs:
         """Multiply-accumulates of one teacher-forced pair by component, ``output`` being the vocabulary's."""
         costs = self.encoder.mult_adds(source) + self.decoder.mult_adds(target, source)
+        costs["norm"] += self.dim * (source + target) if isinstance(self.encoder_norm, nn.LayerNorm) else 0
         return costs + Counter(output=self.dim * self.vocabulary * target)
 
     def layers(self, source: int, target: int) -> Iterator[tuple[str, Sublayer, Costs]]:

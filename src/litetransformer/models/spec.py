@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from litetransformer.models.seq2seq import Seq2Seq
 
 Norm = Literal["post", "pre"]
+Tied = Literal["none", "target", "all"]
 
 
 @dataclass(frozen=True)
@@ -120,22 +121,39 @@ class CrossAttention(Spec):
 
 
 @dataclass(frozen=True)
-class EncoderLayer(Spec):
+class EncoderBlock(Spec):
+    """What an encoder stacks."""
+
+    @abstractmethod
+    def build(self, dim: int, *, dropout: float, norm: Norm, causal: bool = False) -> Sublayer:
+        """The block, `dropout` on each residual; `causal` where no position may see a later one."""
+
+
+@dataclass(frozen=True)
+class DecoderBlock(Spec):
+    """What a decoder stacks: causal, and it looks at the source."""
+
+    @abstractmethod
+    def build(self, dim: int, *, dropout: float, norm: Norm) -> Sublayer:
+        """The block, `dropout` on each residual."""
+
+
+@dataclass(frozen=True)
+class EncoderLayer(EncoderBlock):
     """mix → feed-forward, each in a residual."""
 
     mix: Mixer
     feed_forward: FeedForward
 
-    def build(self, dim: int, *, dropout: float, norm: Norm) -> Sublayer:
-        """The encoder layer, `dropout` on each residual."""
+    def build(self, dim: int, *, dropout: float, norm: Norm, causal: bool = False) -> Sublayer:
         # Which part is built first decides which random weights a seed gives it.
         feed_forward = self.feed_forward.build(dim)
-        mix = self.mix.build(dim, causal=False)
+        mix = self.mix.build(dim, causal=causal)
         return _residuals(mix, feed_forward, dropout=dropout, norm=norm)
 
 
 @dataclass(frozen=True)
-class DecoderLayer(Spec):
+class DecoderLayer(DecoderBlock):
     """causal mix → cross-attention → feed-forward, each in a residual."""
 
     mix: Mixer
@@ -143,10 +161,42 @@ class DecoderLayer(Spec):
     feed_forward: FeedForward
 
     def build(self, dim: int, *, dropout: float, norm: Norm) -> Sublayer:
-        """The decoder layer, `dropout` on each residual."""
         feed_forward, cross = self.feed_forward.build(dim), self.cross.build(dim)
         mix = self.mix.build(dim, causal=True)
         return _residuals(mix, cross, feed_forward, dropout=dropout, norm=norm)
+
+
+@dataclass(frozen=True)
+class EvolvedEncoderCell(EncoderBlock):
+    """The Evolved Transformer's encoder cell, as deep as two layers; `dropout` is the attention's."""
+
+    heads: int = 8
+    dropout: float = 0.0
+
+    def build(self, dim: int, *, dropout: float, norm: Norm, causal: bool = False) -> Sublayer:
+        from litetransformer.layers.evolved import encoder_cell
+
+        return encoder_cell(
+            dim,
+            heads=self.heads,
+            causal=causal,
+            dropout=dropout,
+            attention_dropout=self.dropout,
+            norm=norm,
+        )
+
+
+@dataclass(frozen=True)
+class EvolvedDecoderCell(DecoderBlock):
+    """The Evolved Transformer's decoder cell; its first self-attention has twice the heads."""
+
+    heads: int = 8
+    dropout: float = 0.0
+
+    def build(self, dim: int, *, dropout: float, norm: Norm) -> Sublayer:
+        from litetransformer.layers.evolved import decoder_cell
+
+        return decoder_cell(dim, heads=self.heads, dropout=dropout, attention_dropout=self.dropout, norm=norm)
 
 
 def _residuals(*inner: Sublayer, dropout: float, norm: Norm) -> Sublayer:
@@ -165,11 +215,11 @@ class Seq2SeqSpec(Spec):
     """
 
     dim: int
-    encoder: tuple[EncoderLayer, ...]
-    decoder: tuple[DecoderLayer, ...]
+    encoder: tuple[EncoderBlock, ...]
+    decoder: tuple[DecoderBlock, ...]
     dropout: float = 0.0
     norm: Norm = "post"
-    tied: Literal["none", "target", "all"] = "none"
+    tied: Tied = "none"
 
     def __post_init__(self) -> None:
         if self.dim < 2:
@@ -194,60 +244,3 @@ class Seq2SeqSpec(Spec):
             final_norm=self.norm == "pre",
             tied=self.tied,
         )
-
-
-PAPER_TAPS = (3, 7, 15, 31, 31, 31)
-"""Kernel sizes of the six layers, encoder and decoder alike (PAPER §2)."""
-
-
-def lite(
-    dim: int,
-    *,
-    dynamic: bool = False,
-    taps: tuple[int, ...] = PAPER_TAPS,
-    heads: int = 4,
-    cross_heads: int = 4,
-    dropout: float = 0.0,
-    attention_dropout: float = 0.0,
-    weight_dropout: float = 0.0,
-    tied: Literal["none", "target", "all"] = "none",
-) -> Seq2SeqSpec:
-    """A Lite Transformer `dim` wide: LSRA and flattened feed-forward, one layer a kernel size (PAPER §3)."""
-
-    def mix(size: int) -> LongShort:
-        convolution = DynamicConv if dynamic else LightConv
-        return LongShort(
-            Attention(heads, attention_dropout), convolution(heads, size, dropout=weight_dropout)
-        )
-
-    flat = FeedForward(dim)
-    return Seq2SeqSpec(
-        dim=dim,
-        encoder=tuple(EncoderLayer(mix(size), flat) for size in taps),
-        decoder=tuple(
-            DecoderLayer(mix(size), CrossAttention(cross_heads, attention_dropout), flat) for size in taps
-        ),
-        dropout=dropout,
-        tied=tied,
-    )
-
-
-def transformer(
-    dim: int,
-    hidden: int,
-    *,
-    layers: int = 6,
-    heads: int = 4,
-    dropout: float = 0.0,
-    attention_dropout: float = 0.0,
-    tied: Literal["none", "target", "all"] = "none",
-) -> Seq2SeqSpec:
-    """The plain Transformer as the same kind of model: full-width attention, feed-forward `hidden` wide."""
-    mix, wide = Attention(heads, attention_dropout), FeedForward(hidden)
-    return Seq2SeqSpec(
-        dim=dim,
-        encoder=(EncoderLayer(mix, wide),) * layers,
-        decoder=(DecoderLayer(mix, CrossAttention(heads, attention_dropout), wide),) * layers,
-        dropout=dropout,
-        tied=tied,
-    )

@@ -18,6 +18,9 @@ def _choose(x: Tensor, weights: Tensor, left: int) -> str:
     static, taps, length = weights.dim() == 2, weights.shape[-1], x.shape[1]
     if x.device.type == "cuda":
         return "band" if length <= SHORT else "shift"
+    if static and weights.shape[0] == x.shape[2]:
+        # With a channel a head the band's product has one column a sentence: it lost at every length tried.
+        return "grouped"
     if length <= taps * (STATIC_LENGTHS if static else DYNAMIC_LENGTHS):
         return "band"
     return "grouped" if static else "shift"
