@@ -16,7 +16,8 @@ from litetransformer.core.override import override
 from litetransformer.data.corpus import TextPairs
 from litetransformer.models.tensors import load_tensors
 from litetransformer.tasks.prepare import prepare
-from litetransformer.tasks.translation import read_recipe, train_translator
+from litetransformer.tasks.run import read_recipe
+from litetransformer.tasks.translation import train_translator
 from litetransformer.tasks.translator import load
 from litetransformer.train.report import Report
 
@@ -48,7 +49,7 @@ def content(folder):
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name != "log.jsonl"
+        if path.is_file() and path.name not in ("log.jsonl", "cost.json")
     }
 
 
@@ -228,7 +229,8 @@ KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
 import safetensors.torch, sentencepiece, torch._dynamo
-from litetransformer.tasks.translation import read_recipe, train_translator
+from litetransformer.tasks.run import read_recipe
+from litetransformer.tasks.translation import train_translator
 from litetransformer.train.report import Report
 torch.set_num_threads(1)
 folder, generator = Path(sys.argv[1]), random.Random(int(sys.argv[2]))

@@ -9,7 +9,7 @@ from litetransformer.core.errors import InputError
 from litetransformer.core.tokens import PAD
 from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.presets import lite
-from litetransformer.train.optimizer import Adam
+from litetransformer.train.optimizer import Adam, Nesterov
 from litetransformer.train.schedule import InverseSqrt
 from litetransformer.train.step import Step
 
@@ -32,6 +32,37 @@ def test_adam_is_the_decoupled_one_written_out():
         unbiased = mean / (1 - first**number), square / (1 - second**number)
         weight = weight - rate * decay * weight - rate * unbiased[0] / (unbiased[1].sqrt() + eps)
         torch.testing.assert_close(layer.weight.detach(), weight, rtol=0, atol=1e-12)
+
+
+def test_nesterovs_velocity_does_not_forget_gradients_when_the_rate_changes():
+    rates, decay, momentum = [0.1, 0.4, 0.05, 0.05, 0.0, 0.2], 0.3, 0.9
+    layer = torch.nn.Linear(3, 2, bias=False).double()
+    optimizer = Nesterov(weight_decay=decay, momentum=momentum).build(layer)
+    weight, gradients = layer.weight.detach().clone(), []
+    for rate in rates:
+        gradient = torch.randn_like(weight)
+        layer.weight.grad = gradient.clone()
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
+        gradients.append(gradient + decay * weight)
+        velocity = sum(momentum**age * each for age, each in enumerate(reversed(gradients)))
+        weight = weight - rate * (gradients[-1] + momentum * velocity)
+        torch.testing.assert_close(layer.weight.detach(), weight, rtol=0, atol=1e-12)
+
+
+def test_nesterovs_weights_are_the_points_ahead_at_which_gradients_are_taken():
+    rate, momentum, steep = 0.02, 0.9, torch.tensor([1.0, 9.0, 30.0], dtype=torch.float64)
+    layer = torch.nn.Linear(3, 1, bias=False).double()
+    optimizer = Nesterov(momentum=momentum).build(layer)
+    optimizer.param_groups[0]["lr"] = rate
+    place, velocity = layer.weight.detach().clone(), torch.zeros(1, 3, dtype=torch.float64)
+    for _ in range(8):
+        layer.weight.grad = steep * layer.weight.detach()
+        optimizer.step()
+        velocity = momentum * velocity - rate * steep * (place + momentum * velocity)
+        place = place + velocity
+        ahead = place + momentum * velocity
+        torch.testing.assert_close(layer.weight.detach(), ahead, rtol=0, atol=1e-12)
 
 
 def test_every_parameter_has_the_same_decay_and_tied_ones_are_updated_once():

@@ -1,5 +1,6 @@
 """The training loop: get batches, step, now and then log, validate and save."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from litetransformer.core.errors import InputError
 from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.model import Model
 from litetransformer.models.tensors import put_weights
+from litetransformer.train.cost import Meter
 from litetransformer.train.numbered import forget_later
 from litetransformer.train.prefetch import loaded
 from litetransformer.train.recipe import Training
@@ -51,12 +53,13 @@ def train(
     publish: Callable[[Weights, dict[str, float]], None],
     report: Report,
     device: torch.device,
+    meter: Meter | None = None,
 ) -> Progress:
     """Train `model` until its updates are done or it no longer gets better; returns where it ended.
 
     What can be resumed lives in `folder`; the same call goes on from the newest snapshot there. `evaluate`
-    gives validation scores (``loss`` in bits a token, lower is better; ``bleu``, higher is), `publish`
-    receives the weights that become the model.
+    gives validation scores (``loss`` in bits a token, lower is better; ``bleu`` and ``rouge``, higher is),
+    `publish` receives the weights that become the model. `meter` runs meanwhile, and saves when the run does.
 
     Raises Interrupted after SIGINT or SIGTERM, once the state is saved.
     """
@@ -84,6 +87,8 @@ def train(
         progress.loss = step.read()
         step.loss.fill_(progress.loss)
         save_snapshot(folder, model, optimizer, progress)
+        if meter is not None:
+            meter.save()
 
     def validate() -> None:
         scores = evaluate(model)
@@ -96,7 +101,7 @@ def train(
         if (better and training.keep == "best") or training.keep == "last":
             publish(dict(model.named_parameters()), scores)
 
-    with Signals() as signals, report.running(training.updates):
+    with Signals() as signals, report.running(training.updates), meter or contextlib.nullcontext():
         while not _done(progress, training):
             plan = data.epoch(progress.epoch)
             groups = [

@@ -31,7 +31,7 @@ class Training(Spec):
     validate_every: int = 0
     save_every: int = 0
     patience: int = 0
-    best_by: Literal["loss", "bleu"] = "loss"
+    best_by: Literal["loss", "bleu", "rouge"] = "loss"
     keep: Literal["best", "last", "average"] = "best"
     average: int = 10
     precision: Literal["auto", "fp32", "bf16"] = "auto"
