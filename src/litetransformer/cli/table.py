@@ -18,14 +18,14 @@ def table(
 ) -> None:
     """Show a table of the paper: published, computed and measured here.
 
-    A column "paper" repeats what the paper states, "computed" or "derived" what
-    its own rules give here, and "measured here" what trainings reached, mean and
-    standard deviation over seeds, from the project's docs/results/; what was not
-    trained says "not run".
-
       lite table
       lite table iwslt14
       lite table automl --json
+
+    Prints a row for each model. A column "paper" repeats what the paper states,
+    "computed" or "derived" what its own rules give here, and "measured here" what
+    trainings reached, mean and standard deviation over seeds, from the project's
+    docs/results/; what was not trained says "not run".
     """
     from litetransformer import tables
 

@@ -10,11 +10,11 @@ import inspect
 import pkgutil
 from types import ModuleType
 
-from litetransformer import Recipe
+from litetransformer import LanguageRecipe, Recipe
 from litetransformer.core.errors import InputError, nearest
-from litetransformer.recipes._presets import PRESETS, preset
+from litetransformer.recipes._presets import LANGUAGE_PRESETS, PRESETS, preset
 
-__all__ = ["PRESETS", "docstring", "get", "names", "preset"]
+__all__ = ["LANGUAGE_PRESETS", "PRESETS", "docstring", "get", "names", "preset"]
 
 
 def names() -> list[str]:
@@ -28,10 +28,10 @@ def names() -> list[str]:
     )
 
 
-def get(name: str) -> Recipe:
+def get(name: str) -> Recipe | LanguageRecipe:
     """The recipe called `name`; InputError, suggesting the nearest, if there is none."""
     recipe = _module(name).recipe
-    assert isinstance(recipe, Recipe)
+    assert isinstance(recipe, Recipe | LanguageRecipe)
     return recipe
 
 

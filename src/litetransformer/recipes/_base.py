@@ -1,12 +1,15 @@
 """What recipes for little text share: ten thousand to a million sentences, one vocabulary for both sides."""
 
+from dataclasses import replace
 from functools import partial
 
 import litetransformer
-from litetransformer import Adam, InverseSqrt, Recipe, SearchOptions, Training, Vocabulary
+from litetransformer import Adam, Data, InverseSqrt, Recipe, SearchOptions, Training, Vocabulary
 
 lite = partial(litetransformer.lite, tied="all", dropout=0.2, weight_dropout=0.1)
 transformer = partial(litetransformer.transformer, tied="all", dropout=0.2)
+lightconv = partial(litetransformer.lightconv, tied="all", dropout=0.2, weight_dropout=0.1)
+evolved = partial(litetransformer.evolved, heads=4, tied="all", dropout=0.2)
 
 # The validation loss ends training: it suits any amount of text and, unlike BLEU, any language.
 TRAINING = Training(
@@ -24,4 +27,16 @@ base = partial(
     vocabulary=Vocabulary(size=8000),
     train=TRAINING,
     search=SearchOptions(beam=4, length_penalty=1.0),
+)
+
+# A batch holds sixteen documents of the most tokens that are read, and more shorter ones.
+READ = 512
+SUMMARIES = replace(TRAINING, batch_tokens=8192, longest=READ + 1)
+summaries = partial(
+    base,
+    task="summarization",
+    data=Data(source_language="en", target_language="en", truncate_source=READ),
+    train=SUMMARIES,
+    search=SearchOptions(beam=4, length_penalty=1.0, longest=140, no_repeat_ngram=3),
+    scoring="rouge",
 )

@@ -12,6 +12,7 @@ from litetransformer import Adam, Data, Expect, InverseSqrt, Recipe, SearchOptio
 lite = partial(litetransformer.lite, dropout=0.2, weight_dropout=0.1)
 # No source states the baselines' dropout: they get that of the rows that they are compared with.
 transformer = partial(litetransformer.transformer, dropout=0.2)
+lightconv = partial(litetransformer.lightconv, dropout=0.2, weight_dropout=0.1)
 
 base = partial(
     Recipe,

@@ -7,6 +7,7 @@ Measured: not run.
 """
 
 from litetransformer import Vocabulary
-from litetransformer.recipes.multi30k_de_en._base import LAPTOP, base, lite
+from litetransformer.recipes._base import lite
+from litetransformer.recipes.multi30k_de_en._base import LAPTOP, base
 
 recipe = base(model=lite(64, dropout=0.1), vocabulary=Vocabulary(size=4000), train=LAPTOP)

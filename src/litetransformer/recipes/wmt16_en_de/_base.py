@@ -14,6 +14,8 @@ lite = partial(litetransformer.lite, dynamic=True, cross_heads=8, tied="all")
 # No source states the baselines' heads and dropout: eight heads as in the decoders of the rows that they are
 # compared with, and the dropout of the row nearest in size.
 transformer = partial(litetransformer.transformer, heads=8, tied="all")
+dynamicconv = partial(litetransformer.lightconv, dynamic=True, glu=True, tied="all")
+evolved = partial(litetransformer.evolved, tied="all")
 
 TRAINING = Training(
     updates=50_000,

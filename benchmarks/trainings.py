@@ -1,0 +1,197 @@
+"""Trainings whose results add up in one file: what the benchmarks of `docs/results/` share.
+
+A run that the file has already, of the same recipe, is not made again; that of a changed recipe replaces it.
+Several trainings of small models share a GPU best under NVIDIA's MPS, which is started if it is there.
+"""
+
+import argparse
+import contextlib
+import datetime
+import hashlib
+import json
+import multiprocessing
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from litetransformer.core.files import read_json, write_json
+from litetransformer.core.override import override
+from litetransformer.core.spec import to_json
+from litetransformer.recipes import get
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: a recipe by name, a seed, settings as for `--set`, and where the data are."""
+
+    system: str
+    seed: int
+    settings: tuple[str, ...]
+    data: Path
+    device: str
+
+    def recipe(self) -> Any:
+        """The recipe of this job, without texts."""
+        return override(get(self.system), [*self.settings, f"train.seed={self.seed}"])
+
+    def digest(self) -> str:
+        """What stands for the recipe: a run of another one is another run."""
+        plain = replace(self.recipe(), expect=None)
+        return hashlib.sha256(json.dumps(to_json(plain), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def parser(description: str, systems: tuple[str, ...], out: str) -> argparse.ArgumentParser:
+    """The options of every such benchmark."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--data", type=Path, required=True, help="folder of the set")
+    options.add_argument("--out", type=Path, default=Path(out))
+    options.add_argument("--systems", nargs="+", default=list(systems))
+    options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    options.add_argument(
+        "--set", dest="settings", action="append", default=[], help="change a recipe's field"
+    )
+    options.add_argument("--together", type=int, default=1, help="trainings at a time")
+    options.add_argument("--seconds", type=float, default=float("inf"), help="wait no longer for results")
+    options.add_argument("--keep", type=Path, help="folder to leave the models of the first seed in")
+    return options
+
+
+def run(
+    options: argparse.Namespace,
+    measure: Callable[[Job], dict[str, Any]],
+    *,
+    what: str,
+    data: str,
+    program: str,
+) -> None:
+    """Make the runs that `options.out` lacks and write it anew after each of them."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    facts = read_json(options.out) if options.out.is_file() else {}
+    runs: list[dict[str, Any]] = facts.get("runs", [])
+    jobs = [
+        Job(system, seed, tuple(options.settings), options.data, device)
+        for seed in options.seeds
+        for system in options.systems
+    ]
+    digests = {job: job.digest() for job in jobs}
+    have = {(run["system"], run["seed"], run.get("recipe_digest")) for run in runs}
+    jobs = [job for job in jobs if (job.system, job.seed, digests[job]) not in have]
+    arguments = (
+        f"--data FOLDER --out docs/results/{options.out.name} --seeds {' '.join(map(str, options.seeds))}"
+    )
+    settings = "".join(f" --set {setting}" for setting in options.settings)
+    began = time.monotonic()
+    with _shared_gpu(options.together, device), _finished(jobs, measure, options.together) as finished:
+        for _ in jobs:
+            left = options.seconds - (time.monotonic() - began)
+            try:
+                index, result = finished(left)
+            except multiprocessing.TimeoutError:
+                print("out of time; the rest is left for another call", flush=True)
+                return
+            job = jobs[index]
+            result = {
+                "system": job.system,
+                "seed": job.seed,
+                "settings": list(job.settings),
+                "recipe_digest": digests[job],
+                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+                "machine": torch.cuda.get_device_name() if device == "cuda" else platform.processor(),
+                "torch": torch.__version__,
+                "trainings_at_a_time": options.together,
+                **result,
+            }
+            runs = [run for run in runs if (run["system"], run["seed"]) != (job.system, job.seed)] + [result]
+            runs.sort(key=lambda run: (run["system"], run["seed"]))
+            print(job.system, "seed", job.seed, json.dumps(result["scores"]), flush=True)
+            write_json(
+                options.out,
+                {
+                    "what": what,
+                    "command": f"python benchmarks/{program} {arguments}{settings}",
+                    "machine": result["machine"],
+                    "torch": torch.__version__,
+                    "date": result["date"],
+                    "data": data,
+                    "runs": runs,
+                },
+            )
+
+
+def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    """What `function` gives, and the seconds it took."""
+    began = time.perf_counter()
+    value = function()
+    return value, round(time.perf_counter() - began, 2)
+
+
+def speeds(folder: Path) -> list[float]:
+    """The tokens a second that a run's log tells."""
+    events = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
+    return [
+        event["tokens_per_second"]
+        for event in events
+        if event["event"] == "train" and event["tokens_per_second"]
+    ]
+
+
+@contextlib.contextmanager
+def _finished(
+    jobs: list[Job], measure: Callable[[Job], dict[str, Any]], together: int
+) -> Iterator[Callable[[float], tuple[int, dict[str, Any]]]]:
+    """A function that waits for the next finished job, at most so many seconds."""
+    if together == 1:
+        order = iter(enumerate(jobs))
+
+        def one(left: float) -> tuple[int, dict[str, Any]]:
+            if left <= 0:
+                raise multiprocessing.TimeoutError
+            index, job = next(order)
+            return index, measure(job)
+
+        yield one
+        return
+    with multiprocessing.get_context("spawn").Pool(together, _one_thread) as pool:
+        waiting = pool.imap_unordered(_Indexed(measure), list(enumerate(jobs)))
+        yield lambda left: waiting.next(timeout=max(0.1, min(left, 1e6)))
+        pool.terminate()
+
+
+class _Indexed:
+    def __init__(self, measure: Callable[[Job], dict[str, Any]]) -> None:
+        self.measure = measure
+
+    def __call__(self, numbered: tuple[int, Job]) -> tuple[int, dict[str, Any]]:
+        index, job = numbered
+        return index, self.measure(job)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def _shared_gpu(together: int, device: str) -> Iterator[None]:
+    """NVIDIA's MPS, in a folder of its own, while several trainings share a GPU."""
+    if together == 1 or device != "cuda":
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = {"CUDA_MPS_PIPE_DIRECTORY": f"{folder}/pipe", "CUDA_MPS_LOG_DIRECTORY": f"{folder}/log"}
+        for path in place.values():
+            Path(path).mkdir()
+        os.environ |= place
+        started = subprocess.run(["nvidia-cuda-mps-control", "-d"], check=False).returncode == 0
+        try:
+            yield
+        finally:
+            if started:
+                subprocess.run(["nvidia-cuda-mps-control"], input=b"quit -t 3\n", check=False)

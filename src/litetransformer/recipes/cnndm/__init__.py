@@ -1,0 +1,1 @@
+"""CNN/DailyMail: news articles and their highlights, summarized as in the paper."""

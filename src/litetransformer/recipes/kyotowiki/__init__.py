@@ -1,0 +1,1 @@
+"""English articles on Kyoto, ten million words of raw text: small language models. No row of the paper."""
