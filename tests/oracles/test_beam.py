@@ -82,17 +82,21 @@ def defined_search(model, source, options, prefix):
                     candidates.append((-(total + log_prob), rank, token, log_prob))
         candidates.sort()
         for negative, rank, token, log_prob in candidates[: options.beam]:
-            if token == EOS and len(finished) < options.beam:
+            if token == EOS:
                 tokens, log_probs, _ = live[rank]
                 score = -negative / (len(tokens) + 1) ** options.length_penalty
                 finished.append((tokens, score, (*log_probs, log_prob), len(tokens) < limit))
+        finished = sorted(finished, key=lambda found: -found[1])[: options.beam]
         onwards = [candidate for candidate in candidates if candidate[2] != EOS][: options.beam]
-        if len(finished) == options.beam or not onwards:
+        if not onwards:
             break
         live = [
             ((*live[rank][0], token), (*live[rank][1], log_prob), -negative)
             for negative, rank, token, log_prob in onwards
         ]
+        scores = [total / len(tokens) ** options.length_penalty for tokens, _, total in live]
+        if len(finished) == options.beam and max(scores) <= finished[-1][1]:
+            break
     if not finished:
         finished = [
             (tokens, total / max(len(tokens), 1) ** options.length_penalty, log_probs, False)

@@ -39,15 +39,18 @@ def beam_search(
     1. all continuations of its live hypotheses by one token are ranked by total log-probability (fp32 terms
        summed in float64), equal ones by the rank of their hypothesis, then by token id; a continuation of
        probability 0 is none;
-    2. the ends among the first `beam` finish, in that order, until `beam` hypotheses are finished; a finished
-       one scores total / tokens^`length_penalty`, its end being a token;
-    3. the first `beam` others go on, with that rank. The sentence stops when `beam` hypotheses are finished,
-       or none goes on.
+    2. the ends among the first `beam` finish, in that order; a finished hypothesis scores
+       total / tokens^`length_penalty`, its end being a token. The `beam` best of all that have finished so
+       far are kept, of equal ones the earlier;
+    3. the first `beam` others go on, with that rank. The sentence stops when none goes on, or when `beam` are
+       kept and none that goes on scores more, by its total and tokens so far, than the worst kept one.
+
+    Steps that can't change the `n_best` best are left out.
 
     At a sentence's length limit (`DecodingOptions`) nothing but the end may follow. `prefix` forces the first
     tokens of each target; they count in score and length, may repeat n-grams, and raise the limit if they
-    exceed it. Equal scores keep the order of finishing. If a sentence stops and nothing finished, because
-    constraints or zero probabilities left no way on, its last live hypotheses are returned, not `finished`.
+    exceed it. If a sentence stops and nothing finished, because constraints or zero probabilities left no way
+    on, its last live hypotheses are returned, not `finished`.
 
     Nothing depends on the other sentences of the batch: those that stop leave it. Padding may be on either
     side of `source`. Raises ValueError for an impossible prefix, InputError if the model yields NaN.
@@ -139,23 +142,38 @@ def _finish(
     length = live.tokens.shape[2] + 1
     for row, rank in ranked.ends.nonzero().tolist():
         sentence = int(live.sentences[row])
-        if len(found[sentence]) == options.beam:
+        kept, parent = found[sentence], int(ranked.parents[row, rank])
+        score = normalised(float(ranked.totals[row, rank]), length, options.length_penalty)
+        if len(kept) == options.beam and score <= kept[-1].score:
             continue
-        parent = int(ranked.parents[row, rank])
-        found[sentence].append(
-            Hypothesis(
-                tokens=tuple(live.tokens[row, parent].tolist()),
-                score=normalised(float(ranked.totals[row, rank]), length, options.length_penalty),
-                log_probs=(*live.log_probs[row, parent].tolist(), float(ranked.log_probs[row, rank])),
-                finished=length <= int(limits[sentence]),
-            )
+        hypothesis = Hypothesis(
+            tokens=tuple(live.tokens[row, parent].tolist()),
+            score=score,
+            log_probs=(*live.log_probs[row, parent].tolist(), float(ranked.log_probs[row, rank])),
+            finished=length <= int(limits[sentence]),
         )
-    full = torch.tensor([len(found[sentence]) == options.beam for sentence in live.sentences.tolist()])
-    stops = full | ~ranked.goes_on.any(1)
-    for row in stops.nonzero()[:, 0].tolist():
-        sentence = int(live.sentences[row])
-        found[sentence] = best(found[sentence] or _unfinished(live, row, options), options.n_best)
+        found[sentence] = best([*kept, hypothesis], options.beam)
+    stops = torch.zeros(len(live.sentences), dtype=torch.bool)
+    highest = ranked.totals.masked_fill(~ranked.goes_on, -math.inf).amax(1).tolist()
+    longest = (limits[live.sentences] + 1).tolist()
+    for row, sentence in enumerate(live.sentences.tolist()):
+        kept = found[sentence]
+        if highest[row] == -math.inf or _settled(kept, highest[row], length, longest[row], options):
+            found[sentence] = best(kept or _unfinished(live, row, options), options.n_best)
+            stops[row] = True
     return stops
+
+
+def _settled(
+    kept: list[Hypothesis], highest: float, length: int, longest: int, options: SearchOptions
+) -> bool:
+    """Whether no hypothesis that goes on matters, the `highest` total among them being of `length` tokens."""
+    if len(kept) == options.beam and kept[-1].score >= normalised(highest, length, options.length_penalty):
+        return True
+    # No total ever rises and no target is longer than `longest`, so no score can pass this one: to search on
+    # would give the same `n_best`.
+    bound = normalised(highest, longest, options.length_penalty)
+    return len(kept) >= options.n_best and kept[options.n_best - 1].score >= bound
 
 
 def _unfinished(live: _Live, row: int, options: SearchOptions) -> list[Hypothesis]:
