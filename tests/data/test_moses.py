@@ -146,3 +146,10 @@ def test_a_changed_or_foreign_file_is_named(both, tmp_path):
     path.write_bytes(b"\xff")
     with pytest.raises(InputError, match="not UTF-8"):
         load_tokenizer(path)
+
+
+def test_pieces_to_look_at_end_their_words_with_a_space(both):
+    source = both[0]
+    assert [source.piece(number) for number in (PAD, EOS, UNK)] == ["<pad>", "</s>", "<unk>"]
+    pieces = [source.piece(number) for number in source.encode("das haus")]
+    assert "".join(pieces) == "das haus "

@@ -148,3 +148,11 @@ def test_a_changed_cut_or_foreign_file_is_named(tokenizer, tmp_path, text):
     os.truncate(path, 2**30)
     with pytest.raises(InputError, match="larger than"):
         SentencePieceTokenizer.load(path)
+
+
+def test_pieces_are_text_to_look_at(tokenizer, exact):
+    assert [tokenizer.piece(number) for number in (PAD, EOS, UNK)] == ["<pad>", "</s>", "<unk>"]
+    line = "Haus und <0x41> \x07Q"
+    pieces = [exact.piece(number) for number in exact.encode(line)]
+    assert "".join(pieces).strip() == line
+    assert [exact.piece(number) for number in exact.encode("日")][-3:] == ["<0xE6>", "<0x97>", "<0xA5>"]

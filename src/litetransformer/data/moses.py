@@ -18,7 +18,7 @@ from litetransformer.core.errors import InputError, MissingExtraError
 from litetransformer.core.files import parse_json, sha256, write_atomically
 from litetransformer.core.spec import Spec, from_json, to_json
 from litetransformer.core.tokens import UNK
-from litetransformer.data.tokenizer import one_line, read_checked
+from litetransformer.data.tokenizer import SPECIAL, one_line, read_checked
 
 try:
     import sacremoses
@@ -109,6 +109,9 @@ class MosesTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         return one_line(self._sentences.detokenize(self.decode_words(ids)))
+
+    def piece(self, number: int) -> str:
+        return SPECIAL.get(number) or self._piece(number)
 
     def save(self, path: Path) -> None:
         write_atomically(path, self._content())

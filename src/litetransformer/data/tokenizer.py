@@ -21,6 +21,9 @@ Normalization = Literal["nmt_nfkc", "nmt_nfkc_cf", "identity"]
 
 LARGEST_FILE = 64 * 2**20
 
+SPECIAL = {PAD: "<pad>", EOS: "</s>", UNK: "<unk>"}
+"""The names of the special tokens, for people to read: the same text in a line is only text."""
+
 # SentencePiece writes spaces as U+2581 and would read a U+2581 of the text as a space. Private-use characters
 # stand in for it, and the first of them also for itself, so that every text survives.
 _SPACE_SYMBOL, _ESCAPE = "\u2581", "\ue000"
@@ -46,6 +49,9 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids` as exactly one line, special tokens left out."""
+
+    def piece(self, number: int) -> str:
+        """The text of one token to look at; a space in it is where words meet, special tokens have names."""
 
     def save(self, path: Path) -> None:
         """Write the one file that `load_tokenizer` reads."""
@@ -103,6 +109,13 @@ class SentencePieceTokenizer:
         text = self._processor.decode([int(number) for number in ids if number > UNK])
         return one_line(_unescape(text))
 
+    def piece(self, number: int) -> str:
+        text = str(self._processor.id_to_piece(int(number)))
+        if self._processor.is_byte(int(number)) and (code := int(text[3:-1], 16)) < 128:
+            # Of a longer character no byte is text by itself.
+            text = chr(code)
+        return SPECIAL.get(number) or one_line(_unescape(text.replace(_SPACE_SYMBOL, " ")))
+
     def save(self, path: Path) -> None:
         write_atomically(path, self._model)
 
@@ -156,11 +169,18 @@ def train_sentencepiece(
 
 
 def load_tokenizer(path: Path, *, digest: str | None = None) -> Tokenizer:
-    """The tokenizer that `save` wrote to `path`: ``.model`` is SentencePiece, ``.json`` is Moses and BPE."""
+    """The tokenizer that `save` wrote to `path`, known by its suffix.
+
+    ``.model`` is SentencePiece, ``.json`` Moses and BPE, ``.txt`` whole words.
+    """
     if path.suffix == ".json":
         from litetransformer.data.moses import MosesTokenizer
 
         return MosesTokenizer.load(path, digest=digest)
+    if path.suffix == ".txt":
+        from litetransformer.data.words import WordTokenizer
+
+        return WordTokenizer.load(path, digest=digest)
     return SentencePieceTokenizer.load(path, digest=digest)
 
 

@@ -1,0 +1,86 @@
+"""``lite plot``: the paper's figures, drawn again from formulas and from what was measured here."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from litetransformer.cli.options import OUTPUT, Json
+from litetransformer.cli.output import json_line, write_text
+from litetransformer.core.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RESULTS = Path("docs/results")
+
+
+def plot(
+    name: Annotated[str, Parameter(help="computation or tradeoff")],
+    /,
+    *,
+    out: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="file to write; it ends in .png or .svg")
+    ] = None,
+    results: Annotated[
+        Path | None,
+        Parameter(help="for tradeoff, folder of measurements [default: docs/results, where there is one]"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Draw a figure of the paper.
+
+    computation: the share of feed-forward, attention and convolution in the
+    mult-adds, over sentences of 10 to 1000 tokens, for the base Transformer, the
+    flattened one and Lite Transformer.
+    tradeoff: quality against mult-adds, the paper's points and those measured
+    here (`runs` in the files of --results); "not run" where there are none.
+
+      lite plot computation --out computation.svg
+      lite plot tradeoff --out tradeoff.png --results docs/results
+
+    It takes the extra `plot`; the same numbers give the same bytes. Prints nothing
+    but, with --json, the numbers that the figure shows.
+    """
+    if name not in FIGURES:
+        raise InputError("no such figure", path=name, remedy=nearest(name, FIGURES))
+    if out is None and not json:
+        raise InputError("nothing to do", path="--out", remedy="name a file, or print numbers with --json")
+    if out is not None and out.is_dir():
+        raise InputError("is a folder", path=out, remedy="name a file")
+    if results is not None and name != "tradeoff":
+        raise InputError("changes nothing here", path="--results", remedy="leave it out")
+    if out is not None:
+        from litetransformer.inspect.figures import check_format
+
+        check_format(out)
+    shown, draw = FIGURES[name](results)
+    if out is not None:
+        from litetransformer.inspect.figures import save
+
+        save(out, draw)
+    if json:
+        write_text(json_line(shown))
+
+
+def _computation(_results: Path | None) -> tuple[Any, Callable[[], "Figure"]]:
+    from litetransformer.inspect.charts import computation_figure
+    from litetransformer.inspect.computation import computation
+
+    found = computation()
+    return found, lambda: computation_figure(found)
+
+
+def _tradeoff(results: Path | None) -> tuple[Any, Callable[[], "Figure"]]:
+    from litetransformer.inspect.charts import tradeoff_figure
+    from litetransformer.inspect.tradeoff import tradeoff
+
+    panels = tradeoff(results or (RESULTS if RESULTS.is_dir() else None))
+    return [panel.to_json() for panel in panels], lambda: tradeoff_figure(panels)
+
+
+FIGURES: dict[str, Callable[[Path | None], tuple[Any, Callable[[], "Figure"]]]] = {
+    "computation": _computation,
+    "tradeoff": _tradeoff,
+}
