@@ -10,7 +10,6 @@ alone, a line a text. Nothing is reported unless the tests of the statistics pas
 
 import argparse
 import datetime
-import platform
 import shlex
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import time
 from pathlib import Path
 
 import torch
+from trainings import machine
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import read_json, write_json
@@ -57,12 +57,15 @@ def measure(folder: Path, rows: list[tuple[str, ...]], device: str, longest: int
     }
 
 
-def machine(device: str) -> str:
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    facts = Path("/proc/cpuinfo")
-    name = facts.read_text().partition("model name")[2] if facts.exists() else platform.processor()
-    return name.partition("\n")[0].strip("\t :")
+def command(options: argparse.Namespace) -> str:
+    """The command line, with names in place of this machine's folders."""
+    models = " ".join(f"{model.partition('=')[0]}=FOLDER" for model in options.models)
+    target = " --target FILE" if options.target else ""
+    data = shlex.quote(options.data)
+    return (
+        f"python benchmarks/specialisation.py --model {models} --source FILE{target} --data {data} "
+        f"--out docs/results/{options.out.name}"
+    )
 
 
 def show(name: str, result: dict) -> None:
@@ -102,7 +105,7 @@ def main() -> None:
             options.out,
             {
                 "what": "Do the branches specialise? Entropy, distance and diagonal mass of every head",
-                "command": "python benchmarks/specialisation.py " + shlex.join(sys.argv[1:]),
+                "command": command(options),
                 "machine": machine(device),
                 "torch": torch.__version__,
                 "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

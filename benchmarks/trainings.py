@@ -104,7 +104,7 @@ def run(
                 "settings": list(job.settings),
                 "recipe_digest": digests[job],
                 "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-                "machine": torch.cuda.get_device_name() if device == "cuda" else platform.processor(),
+                "machine": machine(device),
                 "torch": torch.__version__,
                 "trainings_at_a_time": options.together,
                 **result,
@@ -124,6 +124,15 @@ def run(
                     "runs": runs,
                 },
             )
+
+
+def machine(device: str) -> str:
+    """The name of the GPU, or of the CPU."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    facts = Path("/proc/cpuinfo")
+    name = facts.read_text().partition("model name")[2] if facts.exists() else platform.processor()
+    return name.partition("\n")[0].strip("\t :")
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:

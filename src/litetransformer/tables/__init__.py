@@ -5,14 +5,17 @@ from litetransformer.tables.automl import automl
 from litetransformer.tables.compression import compression
 from litetransformer.tables.measured import RESULTS, measured_table
 from litetransformer.tables.paper import PAPER, paper_table
+from litetransformer.tables.specialisation import specialisation
 from litetransformer.tables.table import Table
 
 __all__ = ["Table", "names", "table"]
 
+_OWN_FORM = {"automl": automl, "compression": compression, "specialisation": specialisation}
+
 
 def names() -> list[str]:
     """The names of all tables: those of the paper, then those of this project's own measurements."""
-    return [*PAPER, "automl", "compression", *RESULTS]
+    return [*PAPER, *_OWN_FORM, *RESULTS]
 
 
 def table(name: str) -> Table:
@@ -21,6 +24,6 @@ def table(name: str) -> Table:
         return paper_table(name)
     if name in RESULTS:
         return measured_table(name)
-    if name in (known := {"automl": automl, "compression": compression}):
-        return known[name]()
+    if name in _OWN_FORM:
+        return _OWN_FORM[name]()
     raise InputError(f"no table is called {name!r}", remedy=nearest(name, names()))
