@@ -88,6 +88,24 @@ def test_any_number_of_workers_writes_the_same_bytes(tmp_path, tokenizer, text, 
     assert sum(seen) == 2 * 9001
 
 
+def test_a_source_is_cut_before_its_length_decides_whatever_the_workers(tmp_path, tokenizer, text):
+    pairs = list(zip(text(3000, 2, 9), text(3000, 3, 3), strict=True))
+    stores = [
+        write_store(
+            tmp_path / str(count), pairs, tokenizer, tokenizer, longest=7, truncate_source=4, workers=count
+        )
+        for count in (1, 2)
+    ]
+    assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "2")
+    kept = [(s, t) for s, t in pairs if len(tokenizer.encode(t)) < 7]
+    for row, (source, target) in enumerate(kept):
+        assert stores[0].source(row).tolist() == [*tokenizer.encode(source)[:4], EOS]
+        assert stores[0].target(row).tolist() == [*tokenizer.encode(target), EOS]
+    cut = sum(len(tokenizer.encode(source)) > 4 for source, _ in kept)
+    assert (len(stores[0]), stores[0].index.truncated) == (len(kept), cut)
+    assert 0 < cut < len(kept) <= len(pairs)
+
+
 def test_an_error_in_the_text_leaves_no_store_and_an_older_one_is_gone(store, tokenizer):
     def rows():
         yield from [("a", "b")] * 5000

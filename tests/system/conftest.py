@@ -68,6 +68,78 @@ def model_folder(recipe, tmp_path_factory):
     return folder
 
 
+DOCUMENT_WORDS = (
+    *("red", "blue", "old", "new", "dog", "cat", "house", "tree"),
+    *("runs", "sleeps", "sees", "finds", "big", "small", "here", "there"),
+)
+
+
+@pytest.fixture(scope="session")
+def documents():
+    """Make some documents of 4 to 40 words."""
+
+    def make(count, seed):
+        random = Random(seed)
+        return [" ".join(random.choices(DOCUMENT_WORDS, k=random.randint(4, 40))) for _ in range(count)]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def document_texts(documents, tmp_path_factory):
+    """A folder with {train,valid,test}.{doc,sum}: a summary is a document's first and third word."""
+    folder = tmp_path_factory.mktemp("documents")
+    for seed, (split, count) in enumerate((("train", 400), ("valid", 20), ("test", 20))):
+        found = documents(count, seed)
+        (folder / f"{split}.doc").write_text("".join(f"{line}\n" for line in found))
+        (folder / f"{split}.sum").write_text("".join(f"{' '.join(line.split()[:3:2])}\n" for line in found))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def summary_recipe(document_texts):
+    """A recipe that learns to summarize `document_texts`, but for mistakes; it reads 24 tokens of each."""
+
+    def pairs(split):
+        return lt.TextPairs(
+            source=str(document_texts / f"{split}.doc"), target=str(document_texts / f"{split}.sum")
+        )
+
+    return lt.Recipe(
+        task="summarization",
+        data=lt.Data(
+            source_language="en",
+            target_language="en",
+            train=pairs("train"),
+            valid=pairs("valid"),
+            truncate_source=24,
+        ),
+        vocabulary=lt.Vocabulary(size=330),
+        model=lt.lite(32, taps=(3, 5), tied="all"),
+        train=lt.Training(
+            updates=120,
+            batch_tokens=1024,
+            longest=25,
+            label_smoothing=0.0,
+            schedule=lt.InverseSqrt(peak=1e-2, warmup=40),
+            validate_every=60,
+            best_by="rouge",
+        ),
+        search=lt.SearchOptions(beam=3, shortest=3, longest=9, no_repeat_ngram=2),
+        scoring="rouge",
+    )
+
+
+@pytest.fixture(scope="session")
+def summarizer_folder(summary_recipe, tmp_path_factory):
+    """The folder of a small trained summarizer. Read only: copy it to change it."""
+    from litetransformer.train.report import Report
+
+    folder = tmp_path_factory.mktemp("summarizer")
+    lt.train_summarizer(summary_recipe, folder, report=Report(folder, quiet=True))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def lite():
     """Run the command in a process of its own; returns the finished process with bytes for its outputs."""

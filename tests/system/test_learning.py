@@ -12,6 +12,8 @@ MODELS = {
     "light": lt.lite(32, taps=(3, 7), tied="all"),
     "dynamic": lt.lite(32, taps=(3, 7), dynamic=True, tied="all"),
     "transformer": lt.transformer(48, 96, layers=2, tied="all"),
+    "lightconv": lt.lightconv(48, 96, taps=(3, 15), decoder_taps=(3, 15), tied="all"),
+    "evolved": lt.evolved(32, cells=1, decoder_cells=1, heads=4, tied="all"),
 }
 TASKS = {"copy": lambda row: row, "reverse": lambda row: row[::-1]}
 

@@ -9,11 +9,13 @@ import torch
 
 from litetransformer.core.errors import InputError
 from litetransformer.inspect.profile import profile
-from litetransformer.models.spec import lite, transformer
+from litetransformer.models.presets import lite, transformer
 from litetransformer.tasks import quickstart as module
+from litetransformer.tasks import quickstart_texts as text_module
 from litetransformer.tasks.model_folder import read_card
-from litetransformer.tasks.quickstart import MODELS, quickstart, split_pairs
-from litetransformer.tasks.translation import read_recipe
+from litetransformer.tasks.quickstart import MODELS, quickstart
+from litetransformer.tasks.quickstart_texts import split_pairs
+from litetransformer.tasks.run import read_recipe
 from litetransformer.train.signals import Interrupted
 
 WORDS = {"rot": "red", "alt": "old", "klein": "small", "neu": "new", "warm": "warm", "leise": "quiet"}
@@ -98,12 +100,14 @@ def test_the_same_sentences_are_shown_at_every_validation(tmp_path, own, small):
 
 
 def test_generated_text_is_german_and_english_and_no_split_shares_a_sentence(tmp_path, monkeypatch, small):
-    monkeypatch.setattr(module, "GENERATED", {"train": 200, "valid": 10, "test": 10})
+    monkeypatch.setattr(text_module, "GENERATED", {"train": 200, "valid": 10, "test": 10})
     monkeypatch.setattr(module, "SIZES", (600,))
     result, _ = run(tmp_path / "q")
     assert (result.train_pairs, result.test_pairs) == (200, 10)
     for side in (0, 1):
-        train, valid, test = (texts(tmp_path / "q", split, ("de", "en"))[side] for split in module.GENERATED)
+        train, valid, test = (
+            texts(tmp_path / "q", split, ("de", "en"))[side] for split in text_module.GENERATED
+        )
         assert not set(train) & {*valid, *test}
         assert not set(valid) & set(test)
     assert read_card(tmp_path / "q" / "lite").target_language == "en"
@@ -143,7 +147,7 @@ def test_too_little_text_says_how_many_lines_are_needed(tmp_path):
 
 
 def test_files_of_unequal_length_are_refused_though_not_all_is_used(tmp_path, own, monkeypatch):
-    monkeypatch.setattr(module, "MOST_PAIRS", 100)
+    monkeypatch.setattr(text_module, "MOST_PAIRS", 100)
     own["target"].write_bytes(own["target"].read_bytes() + b"one more\n")
     with pytest.raises(InputError, match=r"has 200 lines but .* has 201"):
         run(tmp_path / "q", **own)
@@ -196,7 +200,7 @@ def test_the_updates_fit_into_the_minutes(tmp_path, own, monkeypatch):
         return chosen.value.args[0]
 
     monkeypatch.setattr(module, "train_translator", choose)
-    monkeypatch.setattr(module, "_generated", lambda seed: split_pairs(made_up_pairs(200), seed))
+    monkeypatch.setattr(module, "generated", lambda seed: split_pairs(made_up_pairs(200), seed))
     monkeypatch.setattr(module, "_seconds_an_update", lambda recipe, folder: 0.25)
     assert 0.6 * 60 * 10 / 0.5 < updates("own", minutes=10, **own) < 0.8 * 60 * 10 / 0.5
     assert updates("little", minutes=0.01) == module.FEWEST_UPDATES

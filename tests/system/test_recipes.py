@@ -15,6 +15,9 @@ from litetransformer import (
     Attention,
     Cosine,
     DynamicConv,
+    EvolvedDecoderCell,
+    EvolvedEncoderCell,
+    Expect,
     InverseSqrt,
     LightConv,
     Recipe,
@@ -30,13 +33,13 @@ from litetransformer.tasks.model_folder import ModelCard, TokenizerFile
 from litetransformer.tasks.prepare import with_texts
 from litetransformer.tasks.translation import train_translator
 
-NAMES = recipes.names()
+NAMES = [name for name in recipes.names() if isinstance(recipes.get(name), Recipe)]
 FOLDER = Path(recipes.__file__).parent
 FILES = sorted(FOLDER.glob("*/[!_]*.py"))
 
 TAPS = (3, 7, 15, 31, 31, 31) * 2
 
-# (recipe, parameters and mult-adds in millions, BLEU), as printed.
+# (recipe, parameters and mult-adds in millions, BLEU or ROUGE), as printed.
 PUBLISHED = [
     ("iwslt14-de-en/lite-160", 2.8, 54, 30.9),
     ("iwslt14-de-en/lite-240", 5.4, 119, 32.9),
@@ -44,6 +47,9 @@ PUBLISHED = [
     ("iwslt14-de-en/transformer-128", 2.8, 63, 27.8),
     ("iwslt14-de-en/transformer-192", 5.7, 139, 31.3),
     ("iwslt14-de-en/transformer-240", 8.5, 215, 32.7),
+    ("iwslt14-de-en/lightconv-128", 2.5, 52, 28.5),
+    ("iwslt14-de-en/lightconv-192", 5.1, 115, 31.6),
+    ("iwslt14-de-en/lightconv-256", 8.4, 204, 32.9),
     ("wmt16-en-de/lite-200", 2.9, 90, 22.5),
     ("wmt16-en-de/lite-408", 11.7, 360, 25.6),
     ("wmt16-en-de/lite-496", 17.3, 527, 26.5),
@@ -51,6 +57,7 @@ PUBLISHED = [
     ("wmt16-en-de/transformer-256", 11.1, 338, 25.1),
     ("wmt16-en-de/transformer-320", 17.3, 527, 26.1),
     ("wmt16-en-de/transformer-512", 44.1, None, None),
+    ("wmt16-en-de/evolved-128", 3.0, 94, 22.0),
     ("wmt14-en-fr/lite-200", 2.9, 90, 35.3),
     ("wmt14-en-fr/lite-408", 11.7, 360, 39.1),
     ("wmt14-en-fr/lite-496", 17.3, 527, 39.6),
@@ -58,21 +65,31 @@ PUBLISHED = [
     ("wmt14-en-fr/transformer-256", 11.1, 338, 37.6),
     ("wmt14-en-fr/transformer-320", 17.3, 527, 38.4),
     ("wmt14-en-fr/transformer-512", 44.1, None, 39.9),
+    ("cnndm/lite-496", 17.3, 800, (41.3, 18.8, 38.3)),
+    ("cnndm/transformer-512", 44.1, 2000, (41.4, 18.9, 38.3)),
 ]
+# Mult-adds that are printed to fewer places than millions: 2.0G.
+PRINTED = {"cnndm/transformer-512": 100.0}
+
+# Mult-adds in millions that are not the published ones; docs/deviations.md says so.
+DIFFERENT = {"wmt16-en-de/evolved-128": 92.4}
+DEVIATIONS = Path(__file__).parents[2] / "docs" / "deviations.md"
 
 
-def counted(recipe: Recipe) -> Profile:
+def counted(recipe: Recipe, **lengths: int) -> Profile:
+    expect = recipe.expect or Expect(params=0.0)
+    lengths = {"source_tokens": expect.source_tokens, "target_tokens": expect.target_tokens} | lengths
     with torch.device("meta"):
-        return profile(recipe.model.build(*recipe.vocabularies()))
+        return profile(recipe.model.build(*recipe.vocabularies()), **lengths)
 
 
 @pytest.mark.parametrize(
-    ("name", "params", "mult_adds", "bleu"), PUBLISHED, ids=[row[0] for row in PUBLISHED]
+    ("name", "params", "mult_adds", "score"), PUBLISHED, ids=[row[0] for row in PUBLISHED]
 )
-def test_every_published_row_has_a_recipe_that_expects_its_figures(name, params, mult_adds, bleu):
+def test_every_published_row_has_a_recipe_that_expects_its_figures(name, params, mult_adds, score):
     expect = recipes.get(name).expect
     assert expect is not None
-    assert (expect.params, expect.mult_adds, expect.bleu) == (params, mult_adds, bleu)
+    assert (expect.params, expect.mult_adds, expect.bleu or expect.rouge) == (params, mult_adds, score)
     assert expect.source
 
 
@@ -88,7 +105,19 @@ def test_a_recipe_builds_and_costs_what_it_expects(name):
     if expect is not None:
         assert round(found.params / 1e6, 1) == expect.params
         if expect.mult_adds is not None:
-            assert abs(found.mult_adds / 1e6 - expect.mult_adds) <= max(0.5, 0.005 * expect.mult_adds)
+            off = abs(found.mult_adds / 1e6 - expect.mult_adds)
+            near = max(PRINTED.get(name, 1.0) / 2, 0.005 * expect.mult_adds)
+            assert (off <= near) == (name not in DIFFERENT)
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_counts_that_do_not_reproduce_are_stated(name):
+    recipe, stated = recipes.get(name), DEVIATIONS.read_text()
+    assert recipe.expect is not None
+    assert round(counted(recipe).mult_adds / 1e6, 1) == DIFFERENT[name]
+    row = next(line for line in stated.splitlines() if f"`{name}`" in line)
+    assert f"{DIFFERENT[name]}M" in row
+    assert f"{recipe.expect.mult_adds:g}M" in row
 
 
 @pytest.mark.parametrize(
@@ -109,6 +138,43 @@ def test_the_twin_transformer_costs_what_lite_160_costs(data):
     assert twin.params == pytest.approx(lite.params, rel=0.02)
 
 
+@pytest.mark.parametrize("data", ["multi30k-de-en", "multi30k-en-de"])
+def test_twins_are_trained_alike_but_for_dropout(data):
+    lite, twin = (recipes.get(f"{data}/{model}") for model in ("lite-160", "transformer-120"))
+    assert (lite.train, lite.vocabulary, lite.search) == (twin.train, twin.vocabulary, twin.search)
+    assert lite.model.norm == twin.model.norm == "pre"
+    assert (lite.model.dropout, twin.model.dropout) == (0.3, 0.2)
+    schedule = lite.train.schedule
+    assert isinstance(schedule, Cosine)
+    assert schedule.warmup + schedule.period == lite.train.updates
+
+
+@pytest.mark.parametrize(
+    ("baseline", "like", "off"),
+    [
+        ("multi30k-de-en/lightconv-132", "multi30k-de-en/lite-160", 0.002),
+        ("multi30k-de-en/dynamicconv-128", "multi30k-de-en/lite-160", 0.002),
+        ("multi30k-de-en/flattened-132", "multi30k-de-en/lite-160", 0.006),
+        ("multi30k-de-en/evolved-96", "multi30k-de-en/lite-160", 0.03),
+        ("wmt16-en-de/flattened-168", "wmt16-en-de/transformer-128", 0.002),
+        ("wmt16-en-de/dynamicconv-128", "wmt16-en-de/lite-200", 0.03),
+    ],
+)
+def test_a_baseline_costs_about_what_it_is_compared_with(baseline, like, off):
+    found, expected = counted(recipes.get(baseline)), counted(recipes.get(like))
+    assert found.mult_adds == pytest.approx(expected.mult_adds, rel=off)
+
+
+def test_the_transformers_for_aeslc_cost_as_much_as_lite_160_and_two_and_a_half_times_that():
+    names = ("lite-160", "transformer-120", "transformer-168")
+    chosen = [recipes.get(f"aeslc/{name}") for name in names]
+    lite, twin, larger = (counted(one, source_tokens=150, target_tokens=8).mult_adds for one in chosen)
+    assert round(lite / 1e6) == 170
+    assert twin == pytest.approx(lite, rel=2e-3)
+    assert larger == pytest.approx(2.5 * lite, rel=5e-3)
+    assert len({to_json(one.train).__repr__() for one in chosen}) == 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_survives_json(name):
     recipe = recipes.get(name)
@@ -117,9 +183,14 @@ def test_a_recipe_survives_json(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_names_a_catalogued_set_in_its_direction(name):
-    data = recipes.get(name).data
-    assert data.name == name.split("/")[0]
-    assert CATALOG[data.name].sides == (data.source_language, data.target_language)
+    recipe = recipes.get(name)
+    data, home = recipe.data, name.split("/")[0]
+    # A set that is not catalogued is named by its texts.
+    assert data.name == (home if home in CATALOG else "")
+    if recipe.task == "translation":
+        assert CATALOG[data.name].sides == (data.source_language, data.target_language)
+    else:
+        assert data.source_language == data.target_language == "en"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -127,13 +198,20 @@ def test_a_model_folder_takes_what_a_recipe_says(name):
     recipe = recipes.get(name)
     file = TokenizerFile(file="a.model", sha256="0" * 64, size=8)
     card = ModelCard(
-        model=recipe.model, source=file, target=file, search=recipe.search, scoring=recipe.scoring
+        task=recipe.task,
+        model=recipe.model,
+        source=file,
+        target=file,
+        truncate_source=recipe.data.truncate_source,
+        search=recipe.search,
+        scoring=recipe.scoring,
     )
     assert from_json(to_json(card), ModelCard) == card
 
 
 def test_names_are_the_files():
-    assert sorted(f"{path.parent.name}/{path.stem}".replace("_", "-") for path in FILES) == NAMES
+    names = sorted(f"{path.parent.name}/{path.stem}".replace("_", "-") for path in FILES)
+    assert names == recipes.names()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,8 +223,13 @@ def test_a_docstring_has_the_command_what_to_expect_and_what_was_measured(name):
     assert any(line.startswith("Measured: ") for line in lines)
     expected = next(line for line in lines if line.startswith("Expected: "))
     if (expect := recipes.get(name).expect) is not None:
-        figures = {"M parameters": expect.params, "M mult-adds": expect.mult_adds, " BLEU": expect.bleu}
-        stated = [f"{figure:g}{unit}" for unit, figure in figures.items() if figure is not None]
+        stated = [f"{expect.params:.1f}M parameters"]
+        if expect.mult_adds is not None:
+            stated.append(f"{expect.mult_adds:g}M mult-adds")
+        if expect.bleu is not None:
+            stated.append(f"{expect.bleu:.1f} BLEU")
+        if expect.rouge is not None:
+            stated.append("/".join(f"{value:.1f}" for value in expect.rouge) + " ROUGE-1/2/L")
         assert expected.startswith(f"Expected: {', '.join(stated)};")
 
 
@@ -195,6 +278,32 @@ def test_nothing_but_a_recipe_has_a_recipes_name(name):
 def branches(recipe: Recipe):
     """What each mixing layer of a Lite model consists of."""
     return [layer.mix for layer in (*recipe.model.encoder, *recipe.model.decoder)]
+
+
+def test_baselines_without_attention_mix_by_convolution_alone():
+    for name, kind, glu in (
+        ("iwslt14-de-en/lightconv-128", LightConv, False),
+        ("multi30k-de-en/lightconv-132", LightConv, False),
+        ("multi30k-de-en/dynamicconv-128", DynamicConv, False),
+        ("wmt16-en-de/dynamicconv-128", DynamicConv, True),
+    ):
+        mixers = branches(recipes.get(name))
+        assert {(type(mix), mix.glu, mix.heads) for mix in mixers} == {(kind, glu, 4)}
+        assert [mix.taps for mix in mixers] == [3, 7, 15, 31, 31, 31, 31, 3, 7, 15, 31, 31, 31]
+
+
+def test_flattened_transformers_have_feed_forward_layers_as_wide_as_themselves():
+    for name in NAMES:
+        if "flattened" in name:
+            model = recipes.get(name).model
+            assert {layer.feed_forward.hidden for layer in (*model.encoder, *model.decoder)} == {model.dim}
+
+
+def test_the_evolved_transformer_is_of_the_published_depth_and_norm():
+    model = recipes.get("wmt16-en-de/evolved-128").model
+    assert model.encoder == (EvolvedEncoderCell(heads=8, dropout=0.03),) * 3
+    assert model.decoder == (EvolvedDecoderCell(heads=8, dropout=0.03),) * 4
+    assert (model.norm, model.tied, model.dropout) == ("pre", "all", 0.04)
 
 
 def test_iwslt_rows_are_configured_as_in_the_paper():
@@ -256,11 +365,33 @@ def test_wmt_rows_are_configured_as_in_the_paper(data, dropouts, schedule):
             assert (search.beam, search.length_penalty) == (4, 0.6)
 
 
-@pytest.mark.parametrize("name", [*recipes.PRESETS, "lite-8", "lite-96", "transformer-64", "lite-1024"])
+def test_cnndm_rows_are_configured_as_in_the_paper():
+    for name in ("lite-496", "transformer-512"):
+        recipe = recipes.get(f"cnndm/{name}")
+        training, search = recipe.train, recipe.search
+        assert (recipe.task, recipe.scoring, recipe.data.truncate_source) == ("summarization", "rouge", 1000)
+        assert training.schedule == Cosine(peak=1e-3, warmup=10_000, period=40_000)
+        assert training.batch_tokens * training.accumulate == 4096 * 8 * 16
+        assert training.longest > 1000
+        assert (search.beam, search.length_penalty) == (4, 2.0)
+        assert (search.shortest, search.longest, search.no_repeat_ngram) == (55, 140, 3)
+        assert (recipe.model.dropout, recipe.model.tied) == (0.15, "all")
+        assert {(layer.cross.heads, layer.cross.dropout) for layer in recipe.model.decoder} == {(8, 0.1)}
+    lite = recipes.get("cnndm/lite-496")
+    assert {mix.attention for mix in branches(lite)} == {Attention(heads=4, dropout=0.1)}
+    assert [mix.convolution for mix in branches(lite)] == [
+        DynamicConv(heads=4, taps=count, dropout=0.1) for count in TAPS
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*recipes.PRESETS, "lite-8", "lite-96", "transformer-64", "lite-1024", "evolved-8", "summary-lite-160"],
+)
 def test_a_preset_builds_at_any_width_divisible_by_8(name):
     recipe = recipes.preset(name, source_language="de", target_language="en")
     assert (recipe.data.source_language, recipe.data.target_language) == ("de", "en")
-    assert recipe.model.dim == int(name.split("-")[1])
+    assert recipe.model.dim == int(name.split("-")[-1])
     assert counted(recipe).params > 0
     assert from_json(to_json(recipe), Recipe) == recipe
 
@@ -270,10 +401,12 @@ def test_a_preset_builds_at_any_width_divisible_by_8(name):
     [
         ("lite-100", "'lite-100' is not divisible by 8; choose lite-96"),
         ("transformer-3", "'transformer-3' is not divisible by 8; choose transformer-8"),
+        ("lightconv-129", "'lightconv-129' is not divisible by 8; choose lightconv-128"),
+        ("dynamic-128", "no preset is called 'dynamic-128'; did you mean 'dynamicconv-128'?"),
         ("lite160", "no preset is called 'lite160'; did you mean 'lite-160'?"),
         ("lite-0", "no preset is called 'lite-0'"),
         ("lite--8", "no preset is called 'lite--8'"),
-        ("big", "one of: lite-160, lite-240"),
+        ("big", "one of: dynamicconv-128, evolved-96"),
     ],
 )
 def test_a_wrong_preset_says_what_to_choose(name, message):
@@ -282,7 +415,8 @@ def test_a_wrong_preset_says_what_to_choose(name, message):
     assert message in str(caught.value)
 
 
-def test_a_preset_trains_on_a_users_files(tmp_path):
+@pytest.mark.parametrize("name", ["lite-8", "dynamicconv-8", "evolved-8"])
+def test_a_preset_trains_on_a_users_files(tmp_path, name):
     for split in ("train", "valid"):
         lines = [f"zeile {number} von {split} {number * 7}" for number in range(200)]
         (tmp_path / f"{split}.de").write_text("\n".join(lines) + "\n")
@@ -291,7 +425,7 @@ def test_a_preset_trains_on_a_users_files(tmp_path):
         TextPairs(source=str(tmp_path / f"{split}.de"), target=str(tmp_path / f"{split}.en"))
         for split in ("train", "valid")
     )
-    recipe = with_texts(recipes.preset("lite-8", source_language="de", target_language="en"), train, valid)
+    recipe = with_texts(recipes.preset(name, source_language="de", target_language="en"), train, valid)
     recipe = override(recipe, ["vocabulary.size=300", "train.updates=2", "train.validate_every=1"])
     progress = train_translator(recipe, tmp_path / "run")
     assert progress.update == 2

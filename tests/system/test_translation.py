@@ -7,7 +7,7 @@ import torch
 
 import litetransformer as lt
 from litetransformer.core.tokens import PAD
-from litetransformer.tasks.translator import LONGEST_PIECE, Translation
+from litetransformer.tasks.text_to_text import LONGEST_PIECE, Output
 
 WORDS = ["Hund", "Katze", "Haus", "Baum", "rot", "alt", "klein", "sieht", "findet", "und", "heute", "gern"]
 TIE = 1e-5
@@ -166,7 +166,7 @@ def test_huge_lines_have_a_line_too(translator, line):
 
 def test_blank_lines_have_empty_translations(translator):
     blank = ["", " ", "\t", "\u3000\u2028", "\r"]
-    assert translator.translations(blank, n_best=3) == [[Translation("", 0.0, ())]] * 5
+    assert translator.translations(blank, n_best=3) == [[Output("", 0.0, ())]] * 5
     assert translator.translate(["", "rot.", ""])[1] == translator.translate(["rot."])[0]
     assert translator.translations([]) == []
 

@@ -75,8 +75,15 @@ VERBS = {
     "prepare": "train:prepare",
     "train": "train:train",
     "translate": "translate:translate",
+    "summarize": "summarize:summarize",
+    "generate": "generate:generate",
+    "perplexity": "perplexity:perplexity",
     "score": "score:score",
     "profile": "profile:profile",
+    "attend": "attend:attend",
+    "plot": "plot:plot",
+    "cost": "cost:cost",
+    "table": "table:table",
 }
 """Each verb's module and function; only the one that is asked for is imported."""
 for _order, (_verb, _place) in enumerate(VERBS.items()):

@@ -12,7 +12,9 @@ from litetransformer.core.errors import InputError
 
 if TYPE_CHECKING:
     from litetransformer.inspect.profile import Profile
+    from litetransformer.models.language_spec import LanguageModelSpec
     from litetransformer.models.spec import Seq2SeqSpec
+    from litetransformer.tasks.recipe import AnyRecipe
 
 Size = Annotated[int, Parameter(validator=Number(gte=1))]
 
@@ -26,7 +28,9 @@ def profile(
     source_vocabulary: Annotated[
         Size | None, Parameter(help="tokens of the source vocabulary, unless the recipe's or the model's")
     ] = None,
-    target_vocabulary: Annotated[Size | None, Parameter(help="tokens of the target vocabulary")] = None,
+    target_vocabulary: Annotated[
+        Size | None, Parameter(help="tokens of the target vocabulary, or a language model's")
+    ] = None,
     settings: Settings = (),
     json: Json = False,
 ) -> None:
@@ -34,7 +38,8 @@ def profile(
 
     Twice: as the paper counts, without input embeddings, vocabulary projection
     and the convolution's own window; and in full. Mult-adds are those of one
-    pair of --source-tokens and --target-tokens, 30 and 30 in the paper.
+    pair of --source-tokens and --target-tokens, 30 and 30 in the paper; a
+    language model has no source.
 
       lite profile iwslt14-de-en/lite-160
       lite profile runs/160 --target-tokens 50 --json
@@ -43,14 +48,13 @@ def profile(
     params, mult_adds (the paper's), params_total, mult_adds_total, components
     and layers.
     """
-    spec, source_size, target_size = _model(recipe, settings)
-    counted = profile_of(
-        spec,
-        source_vocabulary or source_size,
-        target_vocabulary or target_size,
-        source_tokens=source_tokens,
-        target_tokens=target_tokens,
-    )
+    spec, sizes = _model(recipe, settings)
+    if len(sizes) == 1 and source_vocabulary is not None:
+        what, remedy = "a language model has one vocabulary", "give --target-vocabulary"
+        raise InputError(what, path="--source-vocabulary", remedy=remedy)
+    given = (source_vocabulary, target_vocabulary)[-len(sizes) :]
+    sizes = tuple(own or size for own, size in zip(given, sizes, strict=True))
+    counted = profile_of(spec, *sizes, source_tokens=source_tokens, target_tokens=target_tokens)
     if json:
         write_text(json_line(counted.to_json()))
         return
@@ -70,10 +74,8 @@ def profile(
 
 
 def profile_of(
-    spec: "Seq2SeqSpec",
-    source_vocabulary: int,
-    target_vocabulary: int,
-    *,
+    spec: "Seq2SeqSpec | LanguageModelSpec",
+    *vocabularies: int,
     source_tokens: int = 30,
     target_tokens: int = 30,
 ) -> "Profile":
@@ -81,29 +83,31 @@ def profile_of(
     import torch
 
     from litetransformer.inspect.profile import profile as count
+    from litetransformer.models.model import Model
 
     with torch.device("meta"):
-        model = spec.build(source_vocabulary, target_vocabulary)
+        model: Model = spec.build(*vocabularies)
     return count(model, source_tokens=source_tokens, target_tokens=target_tokens)
 
 
-def _model(name: str, settings: tuple[str, ...]) -> tuple["Seq2SeqSpec", int, int]:
+def _model(name: str, settings: tuple[str, ...]) -> tuple["Seq2SeqSpec | LanguageModelSpec", tuple[int, ...]]:
     """The model called `name` and its vocabularies' sizes."""
     from litetransformer import recipes
     from litetransformer.core.override import override
     from litetransformer.tasks.model_folder import CARD, read_card
-    from litetransformer.tasks.translation import RECIPE, read_recipe
+    from litetransformer.tasks.run import RECIPE, read_recipe
 
     folder = Path(name)
+    recipe: AnyRecipe
     if name in recipes.names():
         recipe = override(recipes.get(name), settings)
     elif (folder / CARD).is_file():
         if settings:
             raise InputError("a finished model can't be changed", path="--set", remedy="name its recipe")
         card = read_card(folder)
-        return card.model, card.source.size, card.target.size
+        return card.model, tuple(file.size for file in card.tokenizers())
     elif (folder / RECIPE).is_file():
         recipe = override(read_recipe(folder), settings)
     else:
         raise unknown_recipe(name)
-    return recipe.model, *recipe.vocabularies()
+    return recipe.model, recipe.vocabularies()

@@ -21,7 +21,7 @@ def recipes(*, json: Json = False) -> None:
       lite recipes --json
 
     Prints a row for each: its name, what it is, and the parameters and
-    mult-adds (in millions) and the BLEU that the paper states.
+    mult-adds (in millions) and the score that the paper states.
     """
     from litetransformer import recipes as known
 
@@ -35,17 +35,32 @@ def recipes(*, json: Json = False) -> None:
                 "params": None if expect is None else expect.params,
                 "mult_adds": None if expect is None else expect.mult_adds,
                 "bleu": None if expect is None else expect.bleu,
+                "rouge": None if expect is None else expect.rouge,
+                "perplexity": None if expect is None else expect.perplexity,
             }
         )
     if json:
         write_text(json_line(found))
         return
-    numbers = ("params", "mult_adds", "bleu")
+    costs = ("params", "mult_adds")
     rows = [
-        [row["name"], *("–" if row[key] is None else f"{row[key]:g}" for key in numbers), row["what"]]
+        [
+            row["name"],
+            *("–" if row[key] is None else f"{row[key]:g}" for key in costs),
+            _score(row),
+            row["what"],
+        ]
         for row in found
     ]
-    write_table(["recipe", "params (M)", "mult-adds (M)", "BLEU", "what"], rows)
+    write_table(["recipe", "params (M)", "mult-adds (M)", "score", "what"], rows)
+
+
+def _score(row: dict[str, Any]) -> str:
+    """The score that the paper states, with its name."""
+    if row["rouge"] is not None:
+        return "/".join(f"{value:g}" for value in row["rouge"]) + " ROUGE"
+    names = {"bleu": "BLEU", "perplexity": "perplexity"}
+    return next((f"{row[key]:g} {name}" for key, name in names.items() if row[key] is not None), "–")
 
 
 def show(
@@ -83,7 +98,7 @@ def _named(name: str) -> tuple[str, Spec]:
     """What is known by `name`: its description and its value."""
     from litetransformer import recipes as known
     from litetransformer.tasks.model_folder import CARD, read_card
-    from litetransformer.tasks.translation import RECIPE, read_recipe
+    from litetransformer.tasks.run import RECIPE, read_recipe
 
     folder = Path(name)
     if name in known.names():

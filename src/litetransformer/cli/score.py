@@ -1,4 +1,4 @@
-"""``lite score``: how good translations are."""
+"""``lite score``: how good translations and summaries are."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,34 +17,37 @@ if TYPE_CHECKING:
 
 def score(
     *,
-    hypothesis: Annotated[Path | None, Parameter(help="translations, a line each, as plain text")] = None,
+    hypothesis: Annotated[Path | None, Parameter(help="what was written, a line each, as plain text")] = None,
     reference: Annotated[
         tuple[Path, ...],
-        Parameter(consume_multiple=True, required=True, help="what they should be; several where there are"),
+        Parameter(
+            consume_multiple=True,
+            required=True,
+            help="what it should be; several files, or a .jsonl of lists",
+        ),
     ] = (),
-    model: Annotated[
-        Path | None, Parameter(help="in place of --hypothesis, a model to translate with")
-    ] = None,
-    source: Annotated[Path | None, Parameter(help="with --model, the text to translate")] = None,
+    model: Annotated[Path | None, Parameter(help="in place of --hypothesis, a model to write with")] = None,
+    source: Annotated[Path | None, Parameter(help="with --model, the text to translate or summarize")] = None,
     mode: Annotated[
-        Literal["sacrebleu", "paper", "paper-cased", "paper-compound"],
-        Parameter(help="what is counted; see above"),
-    ] = "sacrebleu",
-    language: Annotated[
-        str | None, Parameter(help="of the translations [default: the model's, or en]")
+        Literal["sacrebleu", "paper", "paper-cased", "paper-compound", "rouge"] | None,
+        Parameter(help="what is counted; see above [default: sacrebleu; rouge if --model summarizes]"),
     ] = None,
-    baseline: Annotated[Path | None, Parameter(help="another system's translations to compare with")] = None,
+    language: Annotated[
+        str | None, Parameter(help="of what was written [default: the model's, or en]")
+    ] = None,
+    baseline: Annotated[Path | None, Parameter(help="what another system wrote, to compare with")] = None,
     device: Device = "auto",
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Score translations against references with BLEU and chrF.
+    """Score translations with BLEU and chrF, or summaries with ROUGE.
 
     For example:
 
       lite score --hypothesis news.out --reference news.en
       lite score --hypothesis news.out --reference a.en b.en --baseline old.out
       lite score --model runs/160 --source test.de --reference test.en
+      lite score --mode rouge --hypothesis news.out --reference news.jsonl
 
     --mode sacrebleu scores plain text: the number to publish, with the signature
     that says how it was computed. The other modes repeat the paper's evaluation
@@ -52,32 +55,40 @@ def score(
     paper-cased is not (WMT En-Fr), paper-compound also splits compounds at their
     hyphens (WMT En-De).
 
+    --mode rouge (extra eval) is the F1 of ROUGE-1, -2, -L and -Lsum, the mean
+    over lines, each with the best of its references. A line of a .jsonl with
+    references is a list of texts; the lists may differ in length.
+
     Prints a line for each score: name, value, signature. With --baseline, also
-    both scores with 95% intervals and the probability of such a difference
+    both BLEU scores with 95% intervals and the probability of such a difference
     between equal systems (paired bootstrap). With --json, an object with
     `scores` and `comparison`.
     """
-    from litetransformer.tasks.translation import score_translations
+    from litetransformer.data.references import references_in
+    from litetransformer.tasks.translation import score_texts
 
     if (hypothesis is None) == (model is None):
         raise InputError("one of these is needed", path="--hypothesis or --model", remedy="give exactly one")
     if (source is None) != (model is None):
         raise InputError("--model and --source belong together", path="--source", remedy="give both or none")
-    if baseline is not None and mode != "sacrebleu":
+    if baseline is not None and mode not in (None, "sacrebleu"):
         raise InputError("compares by sacreBLEU only", path="--baseline", remedy="leave out --mode")
     texts = [path for path in (hypothesis or source, baseline, *reference) if path is not None]
     lines = _aligned(texts)
-    hypotheses, references = lines[texts[0]], [lines[path] for path in reference]
+    hypotheses = lines[texts[0]]
+    references = [column for path in reference for column in references_in(lines[path], path)]
     if model is not None:
         use_threads(threads)
-        from litetransformer.tasks.translator import load
+        from litetransformer.tasks.load import load_writer
 
-        translator = load(model, device=device_for(device))
-        if language is None and translator.card is not None:
-            language = translator.card.target_language
-        hypotheses = translator.translate(hypotheses)
+        writer = load_writer(model, device=device_for(device))
+        assert writer.card is not None
+        language = language or writer.card.target_language
+        if mode is None and baseline is None and writer.card.task == "summarization":
+            mode = "rouge"
+        hypotheses = writer.best(hypotheses)
     language = language or "en"
-    scores = score_translations(hypotheses, references, mode=mode, language=language)
+    scores = score_texts(hypotheses, references, mode=mode or "sacrebleu", language=language)
     comparison = None
     if baseline is not None:
         from litetransformer.decode.score import compare

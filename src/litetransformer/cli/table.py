@@ -16,7 +16,7 @@ def table(
     markdown: Annotated[bool, Parameter(group=OUTPUT, help="print Markdown")] = False,
     json: Json = False,
 ) -> None:
-    """Show a table of the paper: published, computed and measured here.
+    """Show a table: published, computed and measured here.
 
       lite table
       lite table iwslt14

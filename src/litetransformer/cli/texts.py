@@ -11,7 +11,7 @@ from litetransformer.core.errors import InputError
 
 if TYPE_CHECKING:
     from litetransformer.data.corpus import TextPairs
-    from litetransformer.tasks.recipe import Data, Recipe
+    from litetransformer.tasks.recipe import AnyRecipe, Data, LanguageRecipe, Recipe
 
 
 @Parameter(name="*", group=Group("Texts", sort_key=1))
@@ -22,14 +22,22 @@ class Texts:
     preset: Annotated[
         str | None,
         Parameter(
-            help="in place of RECIPE, a model for your own texts: lite-160, -240, -320, transformer-128, …"
+            help="in place of RECIPE, a model for your own texts: lite-160, -240, -320, transformer-128, …; "
+            "summary-lite-160, … to summarize; lm-lite-256, … for a language model"
         ),
     ] = None
+    text: Annotated[
+        str | None,
+        Parameter(help="training text of a language model: a sentence, paragraph or document a line"),
+    ] = None
+    valid_text: Annotated[str | None, Parameter(help="its validation text, like --text")] = None
     source: Annotated[
         str | None,
         Parameter(help="training text: .txt of one side, or both sides in one .tsv, .jsonl or .parquet"),
     ] = None
-    target: Annotated[str | None, Parameter(help="its translations, where --source holds one side")] = None
+    target: Annotated[
+        str | None, Parameter(help="its translations or summaries, where --source holds one side")
+    ] = None
     valid_source: Annotated[str | None, Parameter(help="validation text, like --source")] = None
     valid_target: Annotated[str | None, Parameter(help="its translations, like --target")] = None
     source_field: Annotated[
@@ -62,12 +70,14 @@ class Texts:
 
 
 NO_TEXTS = Texts()
-OWN = ("--source", "--target", "--valid-source", "--valid-target", "--source-field", "--target-field")
+RUNNING = ("--text", "--valid-text")
+PAIRS = ("--source", "--target", "--valid-source", "--valid-target", "--source-field", "--target-field")
+LANGUAGES = ("--from", "--to")
 
 
 def recipe_for(
     name: str | None, texts: Texts, settings: tuple[str, ...], *, folder: Path, quiet: bool = False
-) -> "Recipe":
+) -> "AnyRecipe":
     """The recipe that the command line describes, with `settings` applied and absolute paths to its texts.
 
     Without a name or a preset it is that of the run that `folder` holds already.
@@ -76,37 +86,79 @@ def recipe_for(
     """
     from litetransformer import recipes
     from litetransformer.core.override import override
-    from litetransformer.tasks.prepare import with_texts
+    from litetransformer.tasks.recipe import LanguageRecipe, Recipe
 
     given = texts.given()
-    own = [option for option in given if option in OWN]
     if name is None and texts.preset is None:
         return override(_started_recipe(folder, given), settings)
-    _refuse_contradictions(name, texts, given, own)
-    recipe = recipes.preset(texts.preset) if name is None else recipes.get(name)  # type: ignore[arg-type]
+    _refuse_contradictions(name, texts, given)
+    recipe: AnyRecipe = recipes.preset(texts.preset) if name is None else recipes.get(name)  # type: ignore[arg-type]
+    _refuse_others(recipe, given)
+    if isinstance(recipe, LanguageRecipe):
+        return _language_recipe(override(recipe, settings), texts, given, quiet)
+    assert isinstance(recipe, Recipe)
     recipe = override(replace(recipe, data=_languages(recipe.data, texts)), settings)
-    if own:
+    return _translation_recipe(recipe, texts, given, quiet)
+
+
+def _translation_recipe(recipe: "Recipe", texts: Texts, given: list[str], quiet: bool) -> "Recipe":
+    from litetransformer.tasks.prepare import with_texts
+
+    if any(option in PAIRS for option in given):
         recipe = replace(recipe, data=replace(recipe.data, name=""))
         train = _pairs(texts, texts.source, texts.target, "--source")
         return with_texts(
             recipe, train, _pairs(texts, texts.valid_source, texts.valid_target, "--valid-source")
         )
     if not recipe.data.name:
+        for option in ("--data", "--download"):
+            if option in given:
+                remedy = "name --source, --target, --valid-source and --valid-target"
+                raise InputError("the recipe's texts are not catalogued", path=option, remedy=remedy)
         return recipe
+    splits = _catalogued(recipe.data.name, texts, quiet)
+    return with_texts(recipe, splits.get("train"), splits.get("valid"))
+
+
+def _language_recipe(
+    recipe: "LanguageRecipe", texts: Texts, given: list[str], quiet: bool
+) -> "LanguageRecipe":
+    from litetransformer.tasks.prepare_text import texts_in, with_text
+
+    if any(option in RUNNING for option in given):
+        recipe = replace(recipe, data=replace(recipe.data, name=""))
+        # The run goes on from whatever folder it is called in.
+        own = (
+            None if path is None else str(Path(path).absolute()) for path in (texts.text, texts.valid_text)
+        )
+        return with_text(recipe, *own)
+    if recipe.data.name:
+        splits = _catalogued(recipe.data.name, texts, quiet)
+        train, valid = (splits[split].source if split in splits else None for split in ("train", "valid"))
+        return with_text(recipe, train, valid)
+    if texts.download:
+        remedy = "name --text and --valid-text, or a folder that has both with --data"
+        raise InputError("the recipe's text has no home to fetch it from", path="--download", remedy=remedy)
+    if texts.data is None:
+        return recipe
+    files = texts_in(texts.data)
+    return with_text(recipe, files.get("train"), files.get("valid"))
+
+
+def _catalogued(name: str, texts: Texts, quiet: bool) -> "dict[str, TextPairs]":
     from litetransformer.data.catalog import resolve
 
-    splits = resolve(
-        recipe.data.name,
+    return resolve(
+        name,
         folder=None if texts.data is None else texts.data.absolute(),
         offline=texts.offline,
         download=texts.download,
         progress=None if quiet else _Fetching(),
     )
-    return with_texts(recipe, splits.get("train"), splits.get("valid"))
 
 
-def _started_recipe(folder: Path, given: list[str]) -> "Recipe":
-    from litetransformer.tasks.translation import RECIPE, read_recipe
+def _started_recipe(folder: Path, given: list[str]) -> "AnyRecipe":
+    from litetransformer.tasks.run import RECIPE, read_recipe
 
     if not (folder / RECIPE).is_file():
         remedy = "see `lite recipes`, or use --preset for your own texts"
@@ -121,7 +173,8 @@ def _started_recipe(folder: Path, given: list[str]) -> "Recipe":
     return read_recipe(folder)
 
 
-def _refuse_contradictions(name: str | None, texts: Texts, given: list[str], own: list[str]) -> None:
+def _refuse_contradictions(name: str | None, texts: Texts, given: list[str]) -> None:
+    own = [option for option in given if option in (*PAIRS, *RUNNING)]
     if name is not None and texts.preset is not None:
         raise InputError(f"is given beside the recipe {name!r}", path="--preset", remedy="give one of them")
     if texts.download and texts.offline:
@@ -132,9 +185,26 @@ def _refuse_contradictions(name: str | None, texts: Texts, given: list[str], own
             raise InputError(
                 f"is for a recipe's own texts, not for {(own or ['--preset'])[0]}", path=option, remedy=remedy
             )
-    if texts.preset and not (texts.source and texts.valid_source):
+    pairs, running = texts.source and texts.valid_source, texts.text and texts.valid_text
+    if texts.preset and not (pairs or running):
         remedy = "name --source and --valid-source, and the targets unless they are in the same files"
+        if texts.preset.startswith("lm-"):
+            remedy = "name --text and --valid-text"
         raise InputError("a preset is for your own texts", path="--preset", remedy=remedy)
+
+
+def _refuse_others(recipe: "AnyRecipe", given: list[str]) -> None:
+    """InputError for a text of which a recipe of this task makes nothing."""
+    from litetransformer.tasks.recipe import LanguageRecipe
+
+    is_language = isinstance(recipe, LanguageRecipe)
+    for option in (*PAIRS, *LANGUAGES) if is_language else RUNNING:
+        if option in given:
+            what = (
+                "is for pairs of texts, not for a language model" if is_language else "is for language models"
+            )
+            remedy = "name --text and --valid-text" if is_language else "name --source and --valid-source"
+            raise InputError(what, path=option, remedy=remedy)
 
 
 def _languages(data: "Data", texts: Texts) -> "Data":

@@ -1,7 +1,6 @@
 """``lite translate``: lines in, translations out."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,39 +8,45 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from litetransformer.cli.lines import lines_as_they_come, lines_of_file
-from litetransformer.cli.options import MACHINE, OUTPUT, Device, Threads, device_for, use_threads
-from litetransformer.cli.output import json_line, write
+from litetransformer.cli.options import OUTPUT, Device, Threads, device_for, use_threads
+from litetransformer.cli.output import json_line
+from litetransformer.cli.writing import (
+    SEARCH,
+    BatchTokens,
+    Beam,
+    JsonLines,
+    LengthPenalty,
+    NoRepeatNgram,
+    OutputFile,
+    as_json,
+    check_output,
+    check_text,
+    groups_of,
+    write_answers,
+)
 from litetransformer.core.errors import InputError
 
 if TYPE_CHECKING:
     from litetransformer.decode.options import SamplingOptions
-    from litetransformer.tasks.translator import Translation, Translator
+    from litetransformer.tasks.text_to_text import Output
+    from litetransformer.tasks.translator import Translator
 
-SEARCH = Group("Search", sort_key=1)
 SAMPLING = Group("Sampling", sort_key=2)
-STDIN = 0
 
 
 def translate(
     *text: str,
     model: Path,
     input: Annotated[Path | None, Parameter(help="file to translate; .gz and .xz too")] = None,
-    output: Annotated[
-        Path | None, Parameter(group=OUTPUT, help="file to write, which appears once it is complete")
-    ] = None,
-    beam: Annotated[int | None, Parameter(group=SEARCH, help="hypotheses kept; 1 is greedy search")] = None,
-    length_penalty: Annotated[
-        float | None, Parameter(group=SEARCH, help="scores are divided by length to this power")
-    ] = None,
+    output: OutputFile = None,
+    beam: Beam = None,
+    length_penalty: LengthPenalty = None,
     n_best: Annotated[
         int, Parameter(group=SEARCH, validator=Number(gte=1), help="translations of each line")
     ] = 1,
     min_length: Annotated[int | None, Parameter(group=SEARCH, help="fewest tokens of a translation")] = None,
     max_length: Annotated[int | None, Parameter(group=SEARCH, help="most tokens of a translation")] = None,
-    no_repeat_ngram: Annotated[
-        int | None, Parameter(group=SEARCH, help="let no N tokens in a row come twice; 0 lets them")
-    ] = None,
+    no_repeat_ngram: NoRepeatNgram = None,
     prefix: Annotated[
         str | None, Parameter(group=SEARCH, help="text that every translation begins with")
     ] = None,
@@ -60,15 +65,8 @@ def translate(
         Parameter(group=SAMPLING, validator=Number(gte=0), help="equal seeds draw the same [default: 0]"),
     ] = None,
     scores: Annotated[bool, Parameter(group=OUTPUT, help="print scores too, in the form above")] = False,
-    json: Annotated[bool, Parameter(group=OUTPUT, help="print one JSON object a line")] = False,
-    batch_tokens: Annotated[
-        int,
-        Parameter(
-            group=MACHINE,
-            validator=Number(gte=1),
-            help="source tokens searched at once, times the beam; lower it when memory runs out",
-        ),
-    ] = 4096,
+    json: JsonLines = False,
+    batch_tokens: BatchTokens = 4096,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
@@ -100,12 +98,9 @@ def translate(
     """
     if text and input is not None:
         raise InputError("is given beside TEXT", path="--input", remedy="give one of them")
-    if output is not None and output.is_dir():
-        raise InputError("is a folder", path=output, remedy="name a file")
-    if output is not None and input is not None and output.resolve() == input.resolve():
-        raise InputError("is the file that is read", path=output, remedy="name another")
-    _check_text(text, "TEXT")
-    _check_text([prefix or ""], "--prefix")
+    check_output(output, input)
+    check_text(text, "TEXT")
+    check_text([prefix or ""], "--prefix")
     search: dict[str, Any] = {
         "beam": beam,
         "length_penalty": length_penalty,
@@ -123,41 +118,21 @@ def translate(
     chosen = {name: value for name, value in search.items() if value is not None}
     translator.search = replace(translator.search, **chosen, n_best=1 if sample else n_best)
     sampling = _sampling(translator, n_best, drawing) if sample else None
-    with _destination(output) as write_out:
-        number = 0
-        for group in [text] if text else _groups(input):
-            found = _translations(translator, group, number, prefix, sampling, seed or 0, batch_tokens)
-            lines = []
-            for source, translations in zip(group, found, strict=True):
-                number += 1
-                if json:
-                    lines.append(json_line(_as_json(source, translations)))
-                elif scores or n_best > 1:
-                    lines += [f"{number} ||| {one.text} ||| {one.score:.4f}" for one in translations]
-                else:
-                    lines.append(translations[0].text)
-            write_out("".join(f"{line}\n" for line in lines).encode())
 
+    def answer(lines: Sequence[str], before: int) -> list[list["Output"]]:
+        # What is drawn for a line follows from its number in the whole input, not in its group.
+        drawn = {"sampling": sampling, "seed": seed or 0, "first": before} if sample else {}
+        prefixes = None if prefix is None else [prefix] * len(lines)
+        return translator.translations(lines, prefixes=prefixes, batch_tokens=batch_tokens, **drawn)
 
-def _groups(path: Path | None) -> Iterator[list[str]]:
-    return lines_as_they_come(STDIN) if path is None else lines_of_file(path)
+    def shown(number: int, source: str, translations: list["Output"]) -> list[str]:
+        if json:
+            return [json_line(as_json(source, "translations", translations))]
+        if scores or n_best > 1:
+            return [f"{number} ||| {one.text} ||| {one.score:.4f}" for one in translations]
+        return [translations[0].text]
 
-
-def _translations(
-    translator: "Translator",
-    lines: Sequence[str],
-    before: int,
-    prefix: str | None,
-    sampling: "SamplingOptions | None",
-    seed: int,
-    batch_tokens: int,
-) -> list[list["Translation"]]:
-    # What is drawn for a line follows from its number in the whole input, not in its group.
-    options: dict[str, Any] = (
-        {} if sampling is None else {"sampling": sampling, "seed": seed, "first": before}
-    )
-    prefixes = None if prefix is None else [prefix] * len(lines)
-    return translator.translations(lines, prefixes=prefixes, batch_tokens=batch_tokens, **options)
+    write_answers([text] if text else groups_of(input), answer, shown, output)
 
 
 def _sampling(translator: "Translator", samples: int, drawing: dict[str, Any]) -> "SamplingOptions":
@@ -181,32 +156,3 @@ def _refuse_idle(sample: bool, search: dict[str, Any], drawing: dict[str, Any]) 
             raise InputError(
                 "changes nothing with --sample", path=f"--{name.replace('_', '-')}", remedy="leave one out"
             )
-
-
-def _check_text(texts: Sequence[str], name: str) -> None:
-    for text in texts:
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError("invalid UTF-8", path=name, remedy="check the terminal's encoding") from error
-        if "\n" in text:
-            raise InputError("holds a line break", path=name, remedy="give each line apart, or use stdin")
-
-
-def _as_json(source: str, translations: Sequence["Translation"]) -> dict[str, Any]:
-    return {
-        "source": source,
-        "translations": [{"text": one.text, "score": round(one.score, 6)} for one in translations],
-    }
-
-
-@contextlib.contextmanager
-def _destination(output: Path | None) -> Iterator[Callable[[bytes], object]]:
-    """What takes the translations: stdout, each at once, or a file that appears when the block ends well."""
-    if output is None:
-        yield write
-        return
-    from litetransformer.core.files import atomic_writer
-
-    with atomic_writer(output) as file:
-        yield file.write

@@ -38,10 +38,17 @@ class TrainingBatch:
 
     For a pair of texts they are the source, EOS and then the target up to its last token, and the target with
     its EOS. `tokens` counts the tokens to predict: the positions of the last tensor that are not padding.
+    `others` counts those in the rows of the same batch that other ranks have.
     """
 
     tensors: "tuple[Tensor, ...]"
     tokens: int
+    others: int = 0
+
+    @property
+    def all_tokens(self) -> int:
+        """The tokens to predict in the whole batch, whoever has its rows."""
+        return self.tokens + self.others
 
     def to(self, device: "torch.device | str") -> "TrainingBatch":
         """The same batch on `device`."""
@@ -52,7 +59,7 @@ class TrainingBatch:
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, function: "Callable[[Tensor], Tensor]") -> "TrainingBatch":
-        return TrainingBatch(tuple(map(function, self.tensors)), self.tokens)
+        return TrainingBatch(tuple(map(function, self.tensors)), self.tokens, self.others)
 
 
 class BatchPlan:
@@ -110,9 +117,9 @@ def epoch_batches(
     longer than the whole ladder.
     """
     generator = np.random.PCG64(np.random.SeedSequence([seed, epoch]))
-    order = _shuffled(len(lengths), generator)
+    order = shuffled(len(lengths), generator)
     batches = _fill(order, lengths, budget, ladder)
-    return [batches[place] for place in _shuffled(len(batches), generator)]
+    return [batches[place] for place in shuffled(len(batches), generator)]
 
 
 def in_order_batches(lengths: NDArray[np.integer[Any]], budget: int, ladder: Sequence[int]) -> list[Batch]:
@@ -138,12 +145,14 @@ def collate(
     sources[len(mine) :, 0] = EOS
     inputs = np.full_like(targets, EOS)
     inputs[:, 1:] = np.where(targets[:, 1:] != PAD, targets[:, :-1], PAD)
-    return TrainingBatch(
-        tuple(map(torch.from_numpy, (sources, inputs, targets))), int(np.count_nonzero(targets != PAD))
-    )
+    tokens = int(np.count_nonzero(targets != PAD))
+    ends = store.sides["target"].offsets
+    others = 0 if world == 1 else int((ends[batch.indices + 1] - ends[batch.indices]).sum()) - tokens
+    return TrainingBatch(tuple(map(torch.from_numpy, (sources, inputs, targets))), tokens, others)
 
 
-def _shuffled(count: int, generator: np.random.PCG64) -> NDArray[np.int64]:
+def shuffled(count: int, generator: np.random.PCG64) -> NDArray[np.int64]:
+    """The numbers from 0 to `count` − 1 in an order drawn by `generator`."""
     # NumPy keeps the raw stream of a bit generator for ever, but not what `permutation` makes of it.
     return np.argsort(generator.random_raw(count), kind="stable")
 

@@ -57,14 +57,15 @@ class SideIndex(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class StoreIndex(Spec):
-    """What a store holds: the content of ``index.json``."""
+    """What a store holds: the content of ``index.json``; `truncated` of its rows have a side that was cut."""
 
     version: int
     rows: int
-    longest: int
+    longest: int | None
     longest_ratio: float
     dropped: tuple[Dropped, ...]
     sides: tuple[SideIndex, ...]
+    truncated: int = 0
 
     def __post_init__(self) -> None:
         if self.rows < 1 or not self.sides:
@@ -79,6 +80,7 @@ def write_store(
     *,
     longest: int = 256,
     longest_ratio: float = 0.0,
+    truncate_source: int = 0,
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> "TokenStore":
@@ -89,6 +91,7 @@ def write_store(
         {"source": source_tokenizer, "target": target_tokenizer},
         longest=longest,
         longest_ratio=longest_ratio,
+        truncate={"source": truncate_source},
         workers=workers,
         progress=progress,
     )
@@ -99,17 +102,19 @@ def write_sides(
     rows: Iterable[Sequence[str]],
     tokenizers: Mapping[str, Tokenizer],
     *,
-    longest: int = 256,
+    longest: int | None = 256,
     longest_ratio: float = 0.0,
+    truncate: Mapping[str, int] | None = None,
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> "TokenStore":
     """The store of `rows`, each with one text for each of `tokenizers`, written to `folder`.
 
-    Left out, and counted, are rows with an empty side, with a side of more than `longest` tokens (EOS
-    included), or, unless `longest_ratio` is 0, with more than that many times the tokens of another side. The
-    bytes written do not depend on `workers`, the number of processes. Memory stays bounded. `progress` is
-    told how many more rows have been read.
+    `truncate` says for a side how many tokens (EOS not included) are kept of a longer text; 0 keeps all. Left
+    out, and counted, are rows with an empty side, with a side of more than `longest` tokens (EOS included),
+    or, unless `longest_ratio` is 0, with more than that many times the tokens of another side; with `longest`
+    None every row is kept, an empty one too. The bytes written do not depend on `workers`, the number of
+    processes. Memory stays bounded. `progress` is told how many more rows have been read.
 
     Whatever ends the writing early leaves no store: one that stood in `folder` is gone from the beginning.
 
@@ -119,14 +124,21 @@ def write_sides(
         files.sweep_partial(folder)
         (folder / INDEX).unlink(missing_ok=True)
         dropped: Counter[str] = Counter()
+        truncated = 0
         with ExitStack() as stack:
             writers = [_SideWriter(stack, folder, name, known) for name, known in tokenizers.items()]
             for chunk in tokenise(
-                rows, list(tokenizers.values()), longest=longest, longest_ratio=longest_ratio, workers=workers
+                rows,
+                list(tokenizers.values()),
+                longest=longest,
+                longest_ratio=longest_ratio,
+                truncate=[(truncate or {}).get(name, 0) for name in tokenizers],
+                workers=workers,
             ):
                 for writer, side in zip(writers, chunk.sides, strict=True):
                     writer.append(side)
                 dropped.update(chunk.dropped)
+                truncated += chunk.truncated
                 if progress is not None:
                     progress(chunk.rows)
             if not writers[0].rows:
@@ -134,7 +146,8 @@ def write_sides(
                 raise InputError(
                     f"nothing is left of the text ({reasons or 'it was empty'})",
                     path=folder,
-                    remedy=f"rows need text on every side and at most {longest} tokens",
+                    remedy="rows need text on every side"
+                    + ("" if longest is None else f" and at most {longest} tokens"),
                 )
         index = StoreIndex(
             version=VERSION,
@@ -143,6 +156,7 @@ def write_sides(
             longest_ratio=longest_ratio,
             dropped=tuple(Dropped(why=why, rows=count) for why, count in sorted(dropped.items())),
             sides=tuple(writer.index() for writer in writers),
+            truncated=truncated,
         )
         files.write_json(folder / INDEX, to_json(index))
     return TokenStore(folder)

@@ -34,35 +34,44 @@ class Tokens(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """The tokens of each side for the rows kept, of `rows` read; the others are counted by why they went."""
+    """The tokens of each side for the rows kept, of `rows` read; the others are counted by why they went.
+
+    Of the rows kept, `truncated` have a side that was cut.
+    """
 
     sides: tuple[Tokens, ...]
     rows: int
     dropped: Counter[str]
+    truncated: int
 
 
 class _Work(NamedTuple):
     tokenizers: Sequence[Tokenizer]
-    longest: int
+    longest: int | None
     longest_ratio: float
+    truncate: Sequence[int | None]
 
 
 def tokenise(
     rows: Iterable[Sequence[str]],
     tokenizers: Sequence[Tokenizer],
     *,
-    longest: int,
+    longest: int | None,
     longest_ratio: float = 0.0,
+    truncate: Sequence[int] = (),
     workers: int = 1,
 ) -> Iterator[Chunk]:
     """The tokens of `rows`, chunk by chunk in their order, whatever the number of processes.
 
     Each row holds one text for each of `tokenizers`; see `filters.why_drop` for those that are dropped, where
-    `longest` counts EOS too. At most a few chunks for each of `workers` are in memory.
+    `longest` counts EOS too; with None every row is kept, an empty one as its EOS. Before that, each side is
+    cut to its number of tokens in `truncate`, if that is not 0. At most a few chunks for each of `workers`
+    are in memory.
     """
     if workers < 1:
         raise InputError(f"{workers} processes cannot do the work", field="workers", remedy="give 1 or more")
-    work = _Work(tokenizers, longest, longest_ratio)
+    limits = [limit or None for limit in truncate or [0] * len(tokenizers)]
+    work = _Work(tokenizers, longest, longest_ratio, limits)
     reader = iter(rows)
     chunks: Iterator[Texts] = iter(lambda: list(itertools.islice(reader, CHUNK)), [])
     if workers == 1:
@@ -88,17 +97,24 @@ def tokenise(
 def _tokenise_chunk(work: _Work, texts: Texts) -> Chunk:
     kept: list[list[list[int]]] = []
     dropped: Counter[str] = Counter()
+    truncated = 0
     for row in texts:
-        sides = [tokenizer.encode(text) for tokenizer, text in zip(work.tokenizers, row, strict=True)]
-        counts = [len(side) for side in sides]
-        if reason := why_drop(counts, longest=work.longest - 1, ratio=work.longest_ratio):
+        whole = [tokenizer.encode(text) for tokenizer, text in zip(work.tokenizers, row, strict=True)]
+        sides = [side[:limit] for side, limit in zip(whole, work.truncate, strict=True)]
+        reason = ""
+        if work.longest is not None:
+            counts = [len(side) for side in sides]
+            reason = why_drop(counts, longest=work.longest - 1, ratio=work.longest_ratio)
+        if reason:
             dropped[reason] += 1
         else:
             kept.append([[*side, EOS] for side in sides])
+            truncated += sides != whole
     return Chunk(
         tuple(_flatten([row[side] for row in kept]) for side in range(len(work.tokenizers))),
         len(texts),
         dropped,
+        truncated,
     )
 
 

@@ -14,6 +14,8 @@ from sacrebleu.significance import PairedTest, Result
 from litetransformer.core.errors import InputError, MissingExtraError
 
 Mode = Literal["sacrebleu", "paper", "paper-cased", "paper-compound"]
+Reference = str | None
+"""A reference; None where a line has fewer of them than others."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Comparison:
 
 def bleu(
     hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    references: Sequence[Sequence[Reference]],
     *,
     mode: Mode = "sacrebleu",
     language: str = "en",
@@ -61,36 +63,39 @@ def bleu(
 
     Raises InputError for unequal numbers of lines, MissingExtraError where Moses tokens need the extra.
     """
-    _check_lines(hypotheses, references)
+    check_lines(hypotheses, references)
     if mode == "sacrebleu":
         return _score(BLEU(trg_lang=language), hypotheses, references)
     moses = _moses(language)
     compounds = mode == "paper-compound"
 
-    def tokens(lines: Sequence[str]) -> list[str]:
-        tokenised = [moses(line) for line in lines]
-        return [split_compounds(line) for line in tokenised] if compounds else tokenised
+    def tokens(line: str) -> str:
+        return split_compounds(moses(line)) if compounds else moses(line)
 
     # Without smoothing, as multi-bleu has it; `force` accepts text that is tokenised already.
     metric = BLEU(lowercase=mode == "paper", tokenize="none", smooth_method="none", force=True)
-    score = _score(metric, tokens(hypotheses), [tokens(lines) for lines in references])
+    score = _score(
+        metric,
+        [tokens(line) for line in hypotheses],
+        [[None if line is None else tokens(line) for line in lines] for lines in references],
+    )
     how = f"sacremoses:{version('sacremoses')}.{language}|compounds:{'split' if compounds else 'whole'}"
     return Score(score.name, score.value, f"{how}|{score.signature}")
 
 
-def chrf(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+def chrf(hypotheses: Sequence[str], references: Sequence[Sequence[Reference]]) -> Score:
     """The chrF2 of `hypotheses` against one or more lists of references, all plain text.
 
     Raises InputError for unequal numbers of lines.
     """
-    _check_lines(hypotheses, references)
+    check_lines(hypotheses, references)
     return _score(CHRF(), hypotheses, references)
 
 
 def compare(
     system: Sequence[str],
     baseline: Sequence[str],
-    references: Sequence[Sequence[str]],
+    references: Sequence[Sequence[Reference]],
     *,
     language: str = "en",
     resamples: int = 1000,
@@ -101,12 +106,12 @@ def compare(
 
     Raises InputError for unequal numbers of lines.
     """
-    _check_lines(system, references)
-    _check_lines(baseline, references)
+    check_lines(system, references)
+    check_lines(baseline, references)
     test = PairedTest(
         [("baseline", baseline), ("system", system)],
         {"BLEU": BLEU(trg_lang=language)},
-        references,
+        references,  # type: ignore[arg-type]
         test_type="bs",
         n_samples=resamples,
     )
@@ -134,8 +139,9 @@ def split_compounds(line: str) -> str:
     return re.sub(r"(\S)-(\S)", r"\1 ##AT##-##AT## \2", line)
 
 
-def _score(metric: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-    result = metric.corpus_score(hypotheses, references)
+def _score(metric: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[Reference]]) -> Score:
+    # sacreBLEU takes None for a reference that a line lacks, though its annotations do not say so.
+    result = metric.corpus_score(hypotheses, references)  # type: ignore[arg-type]
     return Score(result.name, result.score, str(metric.get_signature()))
 
 
@@ -155,7 +161,8 @@ def _moses(language: str) -> Callable[[str], str]:
     return lambda line: tokenizer.tokenize(line, return_str=True)
 
 
-def _check_lines(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+def check_lines(hypotheses: Sequence[str], references: Sequence[Sequence[Reference]]) -> None:
+    """Raise InputError unless there are lines, and every one has a place in each list and a reference."""
     for lines in references:
         if len(lines) != len(hypotheses):
             raise InputError(
@@ -164,3 +171,11 @@ def _check_lines(hypotheses: Sequence[str], references: Sequence[Sequence[str]])
             )
     if not references or not hypotheses:
         raise InputError("nothing to score", remedy="give at least one line and its reference")
+    for number, known in enumerate(references_by_line(references), 1):
+        if not known:
+            raise InputError(f"line {number} has no reference", remedy="give each line one at least")
+
+
+def references_by_line(references: Sequence[Sequence[Reference]]) -> list[list[str]]:
+    """The references of each line, from lists that each hold one or none for every line."""
+    return [[text for text in known if text is not None] for known in zip(*references, strict=True)]

@@ -1,25 +1,35 @@
 """A trained model as a folder: `model.json` says what it is, beside it lie checked weights and tokenizers."""
 
 import os
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import read_json, with_checksum, without_checksum, write_json
 from litetransformer.core.spec import Spec, from_json, to_json
 from litetransformer.data.tokenizer import Tokenizer, load_tokenizer
 from litetransformer.decode.options import SearchOptions
+from litetransformer.models.language_spec import LanguageModelSpec
 from litetransformer.models.spec import Seq2SeqSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from litetransformer.models.language_model import LanguageModel
     from litetransformer.models.seq2seq import Seq2Seq
 
 FORMAT = 1
 CARD, WEIGHTS = "model.json", "model.safetensors"
+LARGEST_WINDOW = 2**20
+VERBS = {
+    "translation": "lite translate",
+    "summarization": "lite summarize",
+    "language-modeling": "lite generate` or `lite perplexity",
+}
+"""What each task's models are used with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +46,75 @@ class TokenizerFile(Spec):
             raise ValueError(f"{self.file!r} is not the name of a file in the model's folder")
 
 
+class AnyCard(Spec):
+    """What a model folder holds: the content of `model.json`. Each network's is a subclass."""
+
+    format: int
+    task: str
+    model: Seq2SeqSpec | LanguageModelSpec
+
+    @abstractmethod
+    def tokenizers(self) -> tuple[TokenizerFile, ...]:
+        """The tokenizers whose sizes `model.build` takes, in that order."""
+
+    @abstractmethod
+    def depth(self) -> int:
+        """How many layers the network has."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class ModelCard(Spec):
-    """What a model folder holds: the content of `model.json`."""
+class ModelCard(AnyCard):
+    """The card of a model that writes text for text."""
 
     format: int = FORMAT
-    task: Literal["translation"] = "translation"
+    task: Literal["translation", "summarization"] = "translation"
     model: Seq2SeqSpec
     source: TokenizerFile
     target: TokenizerFile
     source_language: str = "src"
     target_language: str = "tgt"
+    truncate_source: int = 0
     search: SearchOptions = field(default_factory=SearchOptions)
-    scoring: Literal["sacrebleu", "paper", "paper-cased", "paper-compound"] = "sacrebleu"
+    scoring: Literal["sacrebleu", "paper", "paper-cased", "paper-compound", "rouge"] = "sacrebleu"
+
+    def __post_init__(self) -> None:
+        least = 1 if self.task == "summarization" else 0
+        if self.truncate_source < least:
+            raise ValueError(f"truncate_source={self.truncate_source} must be {least} or more")
+
+    def tokenizers(self) -> tuple[TokenizerFile, ...]:
+        return self.source, self.target
+
+    def depth(self) -> int:
+        return len(self.model.encoder) + len(self.model.decoder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageCard(AnyCard):
+    """The card of a language model, which sees text through windows of `window` tokens.
+
+    Perplexity is measured with at least `context` tokens before each one, as far as the text has them.
+    """
+
+    format: int = FORMAT
+    task: Literal["language-modeling"] = "language-modeling"
+    model: LanguageModelSpec
+    tokenizer: TokenizerFile
+    window: int
+    context: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.context < self.window <= LARGEST_WINDOW:
+            raise ValueError(
+                f"context={self.context} and window={self.window} must be 0 ≤ context < window ≤ "
+                f"{LARGEST_WINDOW}"
+            )
+
+    def tokenizers(self) -> tuple[TokenizerFile, ...]:
+        return (self.tokenizer,)
+
+    def depth(self) -> int:
+        return len(self.model.layers)
 
 
 def save_tokenizers(
@@ -56,8 +122,11 @@ def save_tokenizers(
 ) -> tuple[TokenizerFile, TokenizerFile]:
     """Write both tokenizers into `folder`, one file where they are the same."""
     from litetransformer.data.tokenizer import SentencePieceTokenizer
+    from litetransformer.data.words import WordTokenizer
 
-    suffix = ".model" if isinstance(source, SentencePieceTokenizer) else ".json"
+    suffix = ".json"
+    if isinstance(source, SentencePieceTokenizer | WordTokenizer):
+        suffix = ".model" if isinstance(source, SentencePieceTokenizer) else ".txt"
     if source.digest == target.digest:
         names = (f"tokenizer{suffix}",) * 2
     else:
@@ -69,15 +138,20 @@ def save_tokenizers(
     return files[0], files[1]
 
 
-def save_model(folder: Path, card: ModelCard, weights: Mapping[str, "Tensor"]) -> None:
+def save_model(folder: Path, card: AnyCard, weights: Mapping[str, "Tensor"]) -> None:
     """Write the weights and then the card; the tokenizers are there already (`save_tokenizers`)."""
     from litetransformer.models.tensors import save_tensors
 
     save_tensors(folder / WEIGHTS, weights, {"task": card.task})
+    write_card(folder, card)
+
+
+def write_card(folder: Path, card: AnyCard) -> None:
+    """Write the card of a model whose weights are there already."""
     write_json(folder / CARD, with_checksum(to_json(card)))
 
 
-def read_card(folder: Path) -> ModelCard:
+def read_card(folder: Path) -> AnyCard:
     """The card of a model folder; raises InputError for what is not one, or of another version."""
     path = folder / CARD
     if not os.path.isfile(path):  # noqa: PTH113 (unlike Path's, it is False for impossible names)
@@ -91,49 +165,68 @@ def read_card(folder: Path) -> ModelCard:
             field="format",
             remedy="use the version of litetransformer that wrote it",
         )
-    return from_json(without_checksum(facts, path), ModelCard, path=str(path))
+    return from_json(without_checksum(facts, path), AnyCard, path=str(path))  # type: ignore[type-abstract]
 
 
-def load_model(folder: Path) -> tuple["Seq2Seq", ModelCard, Tokenizer, Tokenizer]:
+def load_model(folder: Path, task: str = "") -> tuple["Seq2Seq", ModelCard, Tokenizer, Tokenizer]:
     """The model in `folder`, in evaluation mode, with its card and its source and target tokenizers.
 
-    Nothing in the folder is run. Raises InputError naming the file that is missing, damaged or foreign.
+    Nothing in the folder is run. Raises InputError naming the file that is missing, damaged or foreign, or a
+    model that is for another task than `task`, if that is given, or that has no source.
     """
+    card = read_card(folder)
+    if not isinstance(card, ModelCard) or (task and card.task != task):
+        raise _other_task(card, folder)
+    model, (source, target) = _load(card, folder)
+    return model, card, source, target
+
+
+def load_language_model(folder: Path) -> tuple["LanguageModel", LanguageCard, Tokenizer]:
+    """The language model in `folder`, in evaluation mode, with its card and tokenizer; see `load_model`."""
+    card = read_card(folder)
+    if not isinstance(card, LanguageCard):
+        raise _other_task(card, folder)
+    model, (tokenizer,) = _load(card, folder)
+    return model, card, tokenizer
+
+
+def _other_task(card: AnyCard, folder: Path) -> InputError:
+    remedy = f"use `{VERBS[card.task]}`"
+    return InputError(f"a model for {card.task}", path=folder / CARD, field="task", remedy=remedy)
+
+
+def _load(card: AnyCard, folder: Path) -> tuple[Any, list[Tokenizer]]:
+    """The card's network with the weights in `folder`, and its tokenizers."""
     import torch
 
     from litetransformer.models.tensors import check_tensors, load_tensors, put_weights
 
-    card = read_card(folder)
-    for name in (card.source.file, card.target.file, WEIGHTS):
+    files = card.tokenizers()
+    for name in (*(file.file for file in files), WEIGHTS):
         # A pipe or a device in its place would never end.
         if not os.path.isfile(folder / name):  # noqa: PTH113
             raise InputError("no such file", path=folder / name, remedy="restore it from a copy")
-    source = load_tokenizer(folder / card.source.file, digest=card.source.sha256)
-    target = source
-    if card.target != card.source:
-        target = load_tokenizer(folder / card.target.file, digest=card.target.sha256)
+    loaded = {file: load_tokenizer(folder / file.file, digest=file.sha256) for file in dict.fromkeys(files)}
+    tokenizers = [loaded[file] for file in files]
+    sizes = [tokenizer.size for tokenizer in tokenizers]
     found, _ = load_tensors(folder / WEIGHTS)
     # Before it takes any memory, the network that the card describes must be the one of the weights.
-    check_tensors(
-        found, _outline(card, len(found), source.size, target.size, folder / CARD), folder / WEIGHTS
-    )
+    check_tensors(found, _outline(card, len(found), sizes, folder / CARD), folder / WEIGHTS)
     with torch.random.fork_rng(devices=[]):
-        model = card.model.build(source.size, target.size)
+        model = card.model.build(*sizes)
     put_weights(model, found)
-    return model.eval(), card, source, target
+    return model.eval(), tokenizers
 
 
-def _outline(
-    card: ModelCard, tensors: int, source_vocabulary: int, target_vocabulary: int, path: Path
-) -> dict[str, "Tensor"]:
+def _outline(card: AnyCard, tensors: int, sizes: Sequence[int], path: Path) -> dict[str, "Tensor"]:
     """The shapes of the weights of the card's model; tied tables are one tensor, under their first name."""
     import torch
 
-    if len(card.model.encoder) + len(card.model.decoder) > tensors:
+    if card.depth() > tensors:
         raise InputError("has more layers than there are weights", path=path, field="model")
     try:
         with torch.device("meta"):
-            return dict(card.model.build(source_vocabulary, target_vocabulary).named_parameters())
+            return dict(card.model.build(*sizes).named_parameters())
     except (ValueError, TypeError, RuntimeError) as error:
         what = f"describes no network ({str(error).splitlines()[0]})"
         raise InputError(what, path=path, field="model") from error

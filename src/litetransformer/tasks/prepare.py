@@ -1,29 +1,28 @@
 """From raw text to what training reads: tokenizers, token stores and the validation text, in one folder."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from litetransformer.core.errors import InputError
-from litetransformer.core.files import (
-    read_json,
-    sha256_of_file,
-    sweep_partial,
-    with_checksum,
-    without_checksum,
-    write_atomically,
-    write_json,
-)
-from litetransformer.core.spec import to_json
+from litetransformer.core.files import sha256_of_file, write_atomically
+from litetransformer.core.spec import from_json, to_json
 from litetransformer.data.corpus import TextPairs, read_pairs
 from litetransformer.data.store import TokenStore, write_store
-from litetransformer.data.tokenizer import Tokenizer, load_tokenizer, train_sentencepiece
+from litetransformer.data.tokenizer import Normalization, Tokenizer, load_tokenizer, train_sentencepiece
+from litetransformer.data.words import train_words
 from litetransformer.tasks.model_folder import TokenizerFile, save_tokenizers
-from litetransformer.tasks.recipe import Recipe
-
-RECORD = "prepared.json"
+from litetransformer.tasks.recipe import Recipe, Vocabulary
+from litetransformer.tasks.record import (
+    DATA,
+    RECORD,
+    checked_stores,
+    content_of,
+    prepared_before,
+    write_record,
+)
 
 
 @dataclass(frozen=True)
@@ -61,68 +60,40 @@ def prepare(
             remedy="name a data folder, or --source, --target, --valid-source and --valid-target",
         )
     wanted = _inputs(recipe)
-    record = folder / RECORD
-    if record.is_file():
-        found = _read_record(record)
-        if (different := _difference(found.get("inputs"), wanted)) is not None:
-            raise InputError(
-                f"prepared with another {different}",
-                path=record,
-                field=different,
-                remedy="choose another folder, or empty this one",
-            )
-        try:
-            return _open(folder, found)
-        except InputError as error:
-            raise _prepare_again(error, record) from error
-    sweep_partial(folder)
-    sweep_partial(folder / "data")
+    if (found := prepared_before(folder, wanted, _open)) is not None:
+        return found
     source, target = _tokenizers(recipe, progress)
     files = save_tokenizers(folder, source, target)
     longest, ratio = recipe.train.longest, recipe.data.longest_ratio
     for split, pairs in (("train", recipe.data.train), ("valid", recipe.data.valid)):
         write_store(
-            folder / "data" / split,
+            folder / DATA / split,
             read_pairs(pairs),
             source,
             target,
             longest=longest,
             longest_ratio=ratio if split == "train" else 0.0,
+            truncate_source=recipe.data.truncate_source,
             workers=workers,
             progress=lambda rows, split=split: progress(split, rows),  # type: ignore[misc]
         )
     lines = (
         json.dumps({"source": s, "target": t}, ensure_ascii=False) for s, t in read_pairs(recipe.data.valid)
     )
-    write_atomically(folder / "data" / "valid.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    write_atomically(folder / DATA / "valid.jsonl", "".join(f"{line}\n" for line in lines).encode())
     facts = {
         "inputs": wanted,
         "source": to_json(files[0]),
         "target": to_json(files[1]),
-        "stores": {split: TokenStore(folder / "data" / split).digest for split in ("train", "valid")},
-        "valid_text": sha256_of_file(folder / "data" / "valid.jsonl"),
+        "valid_text": sha256_of_file(folder / DATA / "valid.jsonl"),
     }
-    write_json(record, with_checksum(facts))
-    return _open(folder, facts)
+    return _open(folder, write_record(folder, facts))
 
 
 def with_texts(recipe: Recipe, train: TextPairs | None, valid: TextPairs | None) -> Recipe:
     """`recipe` with these texts in place of its own, where they are given."""
     data = replace(recipe.data, train=train or recipe.data.train, valid=valid or recipe.data.valid)
     return replace(recipe, data=data)
-
-
-def _read_record(record: Path) -> dict[str, Any]:
-    try:
-        return without_checksum(read_json(record), record)
-    except InputError as error:
-        raise _prepare_again(error, record) from error
-
-
-def _prepare_again(error: InputError, record: Path) -> InputError:
-    """`error` with the remedy for every damage to prepared files: the same text gives the same ones again."""
-    remedy = f"remove {record} to prepare again"
-    return InputError(error.what, path=error.path, line=error.line, field=error.field, remedy=remedy)
 
 
 def _inputs(recipe: Recipe) -> dict[str, Any]:
@@ -136,6 +107,7 @@ def _inputs(recipe: Recipe) -> dict[str, Any]:
         "vocabulary": to_json(recipe.vocabulary),
         "longest": recipe.train.longest,
         "longest_ratio": data.longest_ratio,
+        "truncate_source": data.truncate_source,
         "languages": [data.source_language, data.target_language],
     }
 
@@ -143,17 +115,7 @@ def _inputs(recipe: Recipe) -> dict[str, Any]:
 def _content(pairs: TextPairs) -> list[str | None]:
     """What the pairs hold, wherever they stand: the files' checksums and which fields of them are read."""
     paths = [path for path in (pairs.source, pairs.target) if path is not None]
-    for path in paths:
-        if not Path(path).is_file():
-            raise InputError("no such file", path=path, remedy="name an existing text file")
-    return [*(sha256_of_file(Path(path)) for path in paths), pairs.source_field, pairs.target_field]
-
-
-def _difference(found: Any, wanted: dict[str, Any]) -> str | None:
-    for name, value in wanted.items():
-        if not isinstance(found, dict) or found.get(name) != value:
-            return name
-    return None
+    return [*content_of(paths), pairs.source_field, pairs.target_field]
 
 
 def _tokenizers(recipe: Recipe, progress: Callable[[str, int], None]) -> tuple[Tokenizer, Tokenizer]:
@@ -172,31 +134,32 @@ def _tokenizers(recipe: Recipe, progress: Callable[[str, int], None]) -> tuple[T
             joint=vocabulary.joint,
         )
 
-    def learn(lines: Iterator[str]) -> Tokenizer:
-        normalization = "nmt_nfkc_cf" if vocabulary.lowercase else "nmt_nfkc"
-        return train_sentencepiece(lines, size=vocabulary.size, normalization=normalization)  # type: ignore[arg-type]
-
     if vocabulary.joint:
-        both = learn(text for pair in read_pairs(train) for text in pair)
+        both = learn_tokenizer((text for pair in read_pairs(train) for text in pair), vocabulary)
         return both, both
-    return learn(s for s, _ in read_pairs(train)), learn(t for _, t in read_pairs(train))
+    sides = ((pair[side] for pair in read_pairs(train)) for side in (0, 1))
+    source, target = (learn_tokenizer(lines, vocabulary) for lines in sides)
+    return source, target
+
+
+def learn_tokenizer(lines: Iterable[str], vocabulary: Vocabulary) -> Tokenizer:
+    """The tokenizer of one vocabulary, learned from `lines`; not for ``moses``, which needs both sides."""
+    if vocabulary.kind == "words":
+        return train_words(lines, size=vocabulary.size)
+    assert vocabulary.kind == "sentencepiece"
+    normalization: Normalization = "nmt_nfkc_cf" if vocabulary.lowercase else "nmt_nfkc"
+    return train_sentencepiece(lines, size=vocabulary.size, normalization=normalization)
 
 
 def _open(folder: Path, facts: dict[str, Any]) -> Prepared:
-    from litetransformer.core.spec import from_json
-
     path = str(folder / RECORD)
     files = [from_json(facts[side], TokenizerFile, path=path) for side in ("source", "target")]
     source = load_tokenizer(folder / files[0].file, digest=files[0].sha256)
     target = (
         source if files[0] == files[1] else load_tokenizer(folder / files[1].file, digest=files[1].sha256)
     )
-    stores = {split: TokenStore(folder / "data" / split) for split in ("train", "valid")}
-    text = folder / "data" / "valid.jsonl"
-    for split, store in stores.items():
-        if store.digest != facts["stores"][split]:
-            raise InputError("changed since it was prepared", path=store.folder, remedy="prepare again")
-        store.verify()
+    train, valid = checked_stores(folder, facts)
+    text = folder / DATA / "valid.jsonl"
     if not text.is_file() or sha256_of_file(text) != facts["valid_text"]:
         raise InputError("changed since it was prepared", path=text, remedy="prepare again")
     return Prepared(
@@ -204,8 +167,8 @@ def _open(folder: Path, facts: dict[str, Any]) -> Prepared:
         target=target,
         source_file=files[0],
         target_file=files[1],
-        train=stores["train"],
-        valid=stores["valid"],
+        train=train,
+        valid=valid,
         valid_pairs=list(read_pairs(TextPairs(source=str(text)))),
         digest=sha256_of_file(folder / RECORD),
     )

@@ -6,36 +6,30 @@ import itertools
 import math
 import shlex
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import torch
 
 from litetransformer.core.errors import InputError
-from litetransformer.core.files import only_writer, write_atomically
+from litetransformer.core.files import only_writer
 from litetransformer.data.batching import BatchPlan
-from litetransformer.data.corpus import TextPairs, read_pairs
 from litetransformer.data.tokenizer import train_sentencepiece
 from litetransformer.inspect.profile import profile
+from litetransformer.models.presets import lite, transformer
 from litetransformer.models.seq2seq import Seq2Seq
-from litetransformer.models.spec import lite, transformer
 from litetransformer.tasks.prepare import prepare
-from litetransformer.tasks.recipe import Data, Recipe, Vocabulary
-from litetransformer.tasks.sentences import generate_pairs
-from litetransformer.tasks.translation import RECIPE, read_recipe, score_translations, train_translator
+from litetransformer.tasks.quickstart_texts import Pairs, generated, own_text, write_splits
+from litetransformer.tasks.recipe import Recipe, Vocabulary
+from litetransformer.tasks.run import RECIPE, read_recipe
+from litetransformer.tasks.translation import score_texts, train_translator
 from litetransformer.tasks.translator import Translator, load
 from litetransformer.train.recipe import Training
 from litetransformer.train.report import Report
 from litetransformer.train.schedule import Cosine
 from litetransformer.train.step import Step
 
-GENERATED = {"train": 30_000, "valid": 300, "test": 300}
-FEWEST_PAIRS, MOST_PAIRS = 100, 100_000
-HELD_OUT = 300
-"""The most pairs of a user's text to validate and to test with each; a twentieth of a smaller text."""
 SIZES = (2000, 1000, 500, 400, 350, 300, 4000, 8000, 16_000)
 """Vocabularies to try: small texts are too small for the first, many characters need the last."""
 
@@ -54,7 +48,6 @@ TRAINING_SHARE = 0.7
 SHOWN, SHORT = 3, 80
 """How many sentences are watched, and how many characters they should have at most."""
 
-Pairs = list[tuple[str, str]]
 Echo = Callable[[str], None]
 
 
@@ -119,8 +112,8 @@ def quickstart(
         raise InputError("no source to this target", path=target, remedy="give both")
     own = source is not None
     with only_writer(folder), _threads(threads or 1):
-        splits = _generated(seed) if source is None else _own(source, target, seed)
-        data = _write(folder / "text", splits, ("src", "tgt") if own else ("de", "en"))
+        splits = generated(seed) if source is None else own_text(source, target, seed)
+        data = write_splits(folder / "text", splits, ("src", "tgt") if own else ("de", "en"))
         echo(_about_text(splits, folder / "text", own))
         size = _vocabulary_size(splits["train"]) if own else SIZES[0]
 
@@ -164,39 +157,6 @@ def quickstart(
     return result
 
 
-def split_pairs(pairs: Sequence[tuple[str, str]], seed: int, *, path: Path | None = None) -> dict[str, Pairs]:
-    """`pairs` as train, valid and test; no text of a pair that is held out occurs anywhere else.
-
-    So only pairs whose two texts occur once (spaces apart) are held out, drawn by `seed`; all others stay in
-    train, in order. Pairs with an empty side are left out.
-
-    Raises InputError naming `path` and how many pairs are needed where there are too few.
-    """
-    pairs = [pair for pair in pairs if all(text.strip() for text in pair)]
-    if len(pairs) < FEWEST_PAIRS:
-        raise InputError(
-            f"only {len(pairs)} pairs of lines that are not empty",
-            path=path,
-            remedy=f"give at least {FEWEST_PAIRS}, better thousands",
-        )
-    texts = [{" ".join(text.split()) for text in pair} for pair in pairs]
-    counts = Counter(text for both in texts for text in both)
-    unique = [number for number, both in enumerate(texts) if all(counts[text] == 1 for text in both)]
-    held_out = min(HELD_OUT, len(pairs) // 20)
-    if len(unique) < 2 * held_out:
-        raise InputError(
-            f"of {len(pairs):,} pairs of lines only {len(unique):,} share no line with another",
-            path=path,
-            remedy=f"give at least {2 * held_out:,} such pairs, to test on lines that are not learned",
-        )
-    drawn = Random(seed).sample(unique, 2 * held_out)
-    split_of = dict.fromkeys(drawn[:held_out], "valid") | dict.fromkeys(drawn[held_out:], "test")
-    splits: dict[str, Pairs] = {"train": [], "valid": [], "test": []}
-    for number, pair in enumerate(pairs):
-        splits[split_of.get(number, "train")].append(pair)
-    return splits
-
-
 class _Stages(Report):
     """Tells each validation in a line, and what the model makes of the `watched` sources by then."""
 
@@ -219,43 +179,6 @@ class _Stages(Report):
             self.echo(f"  going on from update {values['update']:,}")
         elif event == "warning":
             self.echo(f"  warning: {values['message']}")
-
-
-def _generated(seed: int) -> dict[str, Pairs]:
-    return {
-        split: list(generate_pairs(count, seed=seed, split=split))  # type: ignore[arg-type]
-        for split, count in GENERATED.items()
-    }
-
-
-def _own(source: Path, target: Path | None, seed: int) -> dict[str, Pairs]:
-    rows = read_pairs(TextPairs(source=str(source), target=None if target is None else str(target)))
-    pairs = list(itertools.islice(rows, MOST_PAIRS))
-    # What is not used is read all the same: the files may differ in length or not be text further on.
-    for _ in rows:
-        pass
-    return split_pairs(pairs, seed, path=source)
-
-
-def _write(folder: Path, splits: Mapping[str, Pairs], languages: tuple[str, str]) -> Data:
-    """Write each split as two plain files; InputError where another text is there already."""
-    contents = {
-        folder / f"{split}.{language}": "".join(f"{pair[side]}\n" for pair in pairs).encode()
-        for split, pairs in splits.items()
-        for side, language in enumerate(languages)
-    }
-    for path, content in contents.items():
-        if path.is_file() and path.read_bytes() != content:
-            raise InputError("holds the text of another quickstart", path=path, remedy="choose another --out")
-    for path, content in contents.items():
-        if not path.is_file():
-            write_atomically(path, content)
-    source, target = languages
-    train, valid = (
-        TextPairs(source=str(folder / f"{split}.{source}"), target=str(folder / f"{split}.{target}"))
-        for split in ("train", "valid")
-    )
-    return Data(source_language=source, target_language=target, train=train, valid=valid)
 
 
 def _vocabulary_size(pairs: Pairs) -> int:
@@ -305,7 +228,7 @@ def _tested(name: str, folder: Path, pairs: Pairs, seconds: float) -> tuple[Quic
     assert translator.card is not None
     sources, references = zip(*pairs, strict=True)
     found, language = translator.translate(sources), translator.card.target_language
-    score = score_translations(found, [references], mode="sacrebleu", language=language)[0]
+    score = score_texts(found, [references], mode="sacrebleu", language=language)[0]
     cost = profile(translator.model)
     model = QuickstartModel(
         name=name,

@@ -1,23 +1,26 @@
 """A recipe: one row of the paper, or one model of your own, as a value."""
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Literal
 
 from litetransformer.core.spec import Spec
 from litetransformer.data.corpus import TextPairs
 from litetransformer.decode.options import SearchOptions
+from litetransformer.models.language_spec import LanguageModelSpec
 from litetransformer.models.spec import Seq2SeqSpec
 from litetransformer.train.recipe import Training
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary(Spec):
-    """How text becomes tokens: SentencePiece BPE, or Moses tokens and BPE as in the paper (extra ``paper``).
+    """How text becomes tokens: SentencePiece BPE, Moses tokens and BPE (extra ``paper``), or whole words.
 
-    `size` is the joint vocabulary's, or that of each side where `joint` is false.
+    `size` is the joint vocabulary's, or that of each side where `joint` is false. Of ``words``, which white
+    space separates, it is the largest: text with fewer different ones has a smaller vocabulary.
     """
 
-    kind: Literal["sentencepiece", "moses"] = "sentencepiece"
+    kind: Literal["sentencepiece", "moses", "words"] = "sentencepiece"
     size: int = 8000
     joint: bool = True
     lowercase: bool = False
@@ -25,11 +28,17 @@ class Vocabulary(Spec):
     def __post_init__(self) -> None:
         if self.size < 8:
             raise ValueError(f"size={self.size} must be at least 8")
+        if self.kind == "words" and self.lowercase:
+            raise ValueError("lowercase=true does not go with kind='words': words stay as they are written")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data(Spec):
-    """The texts: a catalogued set by name, or files of one's own."""
+    """The texts: a catalogued set by name, or files of one's own.
+
+    A source of more than `truncate_source` tokens, its end not counted, is cut to them, in training and
+    ever after; 0 cuts nothing.
+    """
 
     name: str = ""
     source_language: str = "src"
@@ -37,37 +46,61 @@ class Data(Spec):
     train: TextPairs | None = None
     valid: TextPairs | None = None
     longest_ratio: float = 0.0
+    truncate_source: int = 0
+
+    def __post_init__(self) -> None:
+        if self.truncate_source < 0:
+            raise ValueError(f"truncate_source={self.truncate_source} must not be negative; 0 cuts nothing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expect(Spec):
-    """What the paper states for this row: parameters and mult-adds in millions, and BLEU; None: nothing.
+    """What the paper states for this row: parameters and mult-adds in millions, and a score; None: nothing.
 
-    `source` says where. The vocabularies are those that the paper trained with.
+    `source` says where. Mult-adds are those of one pair of `source_tokens` and `target_tokens`, `rouge` is
+    ROUGE-1, -2 and -L. The vocabularies are those that the paper trained with.
     """
 
-    params: float
+    params: float | None = None
     mult_adds: float | None = None
     bleu: float | None = None
+    rouge: tuple[float, float, float] | None = None
+    perplexity: float | None = None
+    source_tokens: int = 30
+    target_tokens: int = 30
     source_vocabulary: int | None = None
     target_vocabulary: int | None = None
     source: str = ""
 
 
+class AnyRecipe(Spec):
+    """What the recipes of all tasks have; each is a subclass, a frozen dataclass."""
+
+    vocabulary: Vocabulary
+    model: Seq2SeqSpec | LanguageModelSpec
+    train: Training
+    expect: Expect | None
+
+    @abstractmethod
+    def vocabularies(self) -> tuple[int, ...]:
+        """How many tokens each vocabulary has, as `model.build` takes them, told before there is any text."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Spec):
-    """Everything that decides a translation model: data, vocabulary, network, training, search, scoring.
+class Recipe(AnyRecipe):
+    """Everything that decides a model that writes text for text: data, vocabulary, network, training, search.
 
     `scoring` is sacreBLEU on plain text, or the ``paper``'s tokenised lowercase BLEU, or the latter after
-    splitting compounds (WMT En-De).
+    splitting compounds (WMT En-De), or ROUGE.
     """
 
+    task: Literal["translation", "summarization"] = "translation"
     data: Data
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     model: Seq2SeqSpec
     train: Training = field(default_factory=Training)
     search: SearchOptions = field(default_factory=SearchOptions)
-    scoring: Literal["sacrebleu", "paper", "paper-cased", "paper-compound"] = "sacrebleu"
+    scoring: Literal["sacrebleu", "paper", "paper-cased", "paper-compound", "rouge"] = "sacrebleu"
     expect: Expect | None = None
 
     def __post_init__(self) -> None:
@@ -75,6 +108,18 @@ class Recipe(Spec):
             raise ValueError(
                 "model.tied='all' shares one table between both sides and needs vocabulary.joint=true"
             )
+        cut = self.data.truncate_source
+        if self.task == "summarization" and not cut:
+            raise ValueError(
+                "summarization needs data.truncate_source, the most tokens that are read of a document"
+            )
+        if cut >= self.train.longest:
+            raise ValueError(
+                f"train.longest={self.train.longest} would drop every source of "
+                f"data.truncate_source={cut} tokens and its end; raise it to {cut + 1} or more"
+            )
+        if self.train.best_by == "bleu" and self.scoring == "rouge":
+            raise ValueError("train.best_by='bleu' contradicts scoring='rouge'; choose 'rouge' or 'loss'")
 
     def vocabularies(self) -> tuple[int, int]:
         """How many tokens the source and the target have, told before there is any text.
@@ -85,3 +130,54 @@ class Recipe(Spec):
         if expect is None:
             return size, size
         return expect.source_vocabulary or size, expect.target_vocabulary or size
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextData(Spec):
+    """Running text: a catalogued set by name, or files of one's own, a sentence, paragraph or page a line."""
+
+    name: str = ""
+    train: str | None = None
+    valid: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageRecipe(AnyRecipe):
+    """Everything that decides a language model: data, vocabulary, network, training, evaluation.
+
+    Training is on blocks of `block` tokens of the running text. Perplexity is that of tokens seen through
+    windows of `window` tokens (0: `block`), each with at least `context` tokens before it, as far as the text
+    has them.
+    """
+
+    data: TextData = field(default_factory=TextData)
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    model: LanguageModelSpec
+    train: Training = field(default_factory=lambda: Training(label_smoothing=0.0))
+    block: int = 512
+    window: int = 0
+    context: int = 0
+    expect: Expect | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.block <= self.train.batch_tokens:
+            raise ValueError(
+                f"block={self.block} must be from 1 to train.batch_tokens={self.train.batch_tokens}"
+            )
+        if self.window < 0:
+            raise ValueError(f"window={self.window} must not be negative; 0 is as long as block={self.block}")
+        if not 0 <= self.context < (self.window or self.block):
+            raise ValueError(
+                f"context={self.context} must be from 0 to less than a window, "
+                f"{self.window or self.block} tokens, which predicts the rest"
+            )
+        if self.vocabulary.kind == "moses":
+            raise ValueError("vocabulary.kind='moses' is for translation; choose 'sentencepiece' or 'words'")
+        if self.train.best_by != "loss":
+            raise ValueError(
+                f"train.best_by={self.train.best_by!r} is nothing that a language model has; choose 'loss'"
+            )
+
+    def vocabularies(self) -> tuple[int, ...]:
+        """How many tokens the vocabulary has, told before there is any text: exact but for fewer words."""
+        return (self.vocabulary.size,)

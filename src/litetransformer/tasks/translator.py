@@ -1,49 +1,16 @@
-"""Text in, text out: a loaded model that translates lines, whatever they hold."""
+"""A loaded model that translates lines."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from litetransformer.core.tokens import EOS, PAD
-from litetransformer.data.tokenizer import Tokenizer
-from litetransformer.decode.beam import beam_search
-from litetransformer.decode.hypothesis import Hypothesis
-from litetransformer.decode.options import SamplingOptions, SearchOptions
-from litetransformer.decode.protocol import Decodable
-from litetransformer.decode.sampling import sample
-from litetransformer.tasks.model_folder import ModelCard, load_model
-
-LONGEST_PIECE = 256
-"""Source tokens translated at once; longer lines are translated in pieces: no model has seen longer ones."""
+from litetransformer.tasks.text_to_text import Output, TextToText, load_text_to_text
 
 
-@dataclass(frozen=True)
-class Translation:
-    """One translation of a line: its text and score (mean log-probability a token at length penalty 1)."""
-
-    text: str
-    score: float
-    tokens: tuple[int, ...]
-
-
-class Translator:
+class Translator(TextToText):
     """Translates lines with a model and its tokenizers; a line's result never depends on the other lines."""
-
-    def __init__(
-        self,
-        model: Decodable,
-        source: Tokenizer,
-        target: Tokenizer,
-        search: SearchOptions | None = None,
-        *,
-        device: torch.device | str = "cpu",
-        card: ModelCard | None = None,
-    ) -> None:
-        self.model, self.source, self.target = model, source, target
-        self.search, self.device, self.card = search or SearchOptions(), torch.device(device), card
 
     def translate(self, lines: Sequence[str], *, batch_tokens: int = 4096, **options: Any) -> list[str]:
         """The best translation of each line, in order.
@@ -51,114 +18,21 @@ class Translator:
         `options` override the model's own search (`beam`, `length_penalty`, `longest`, …). `batch_tokens`
         bounds the tokens that are searched at once; it changes speed and memory alone.
         """
-        return [found[0].text for found in self.translations(lines, batch_tokens=batch_tokens, **options)]
+        return self.best(lines, batch_tokens=batch_tokens, **options)
 
     def translations(
-        self,
-        lines: Sequence[str],
-        *,
-        prefixes: Sequence[str] | None = None,
-        sampling: SamplingOptions | None = None,
-        seed: int = 0,
-        first: int = 0,
-        batch_tokens: int = 4096,
-        **options: Any,
-    ) -> list[list[Translation]]:
+        self, lines: Sequence[str], *, batch_tokens: int = 4096, **options: Any
+    ) -> list[list[Output]]:
         """The `n_best` translations of each line with their scores, best first.
 
-        A blank line has the empty translation. `prefixes` are texts that the translations begin with. With
-        `sampling`, they are drawn instead of searched, by `seed` and the line's number, from `first` on.
-
-        Raises ValueError unless there is one prefix for each line.
+        `options` are those of `translate`, and `prefixes`, `sampling`, `seed` and `first`: see `outputs`.
         """
-        if prefixes is not None and len(prefixes) != len(lines):
-            raise ValueError(f"{len(prefixes)} prefixes for {len(lines)} lines; give each its own")
-        search = replace(self.search, **options)
-        pieces = [(number, piece) for number, line in enumerate(lines) for piece in self._pieces(line)]
-        # A prefix begins the line's translation, so it belongs to its first piece.
-        begins = [index == 0 or pieces[index - 1][0] != number for index, (number, _) in enumerate(pieces)]
-        forced = [
-            self.target.encode(prefixes[number]) if prefixes is not None and begin else []
-            for (number, _), begin in zip(pieces, begins, strict=True)
-        ]
-        seeds = [seed * 1_000_003 + first + number for number, _ in pieces]
-        found = self._decode([tokens for _, tokens in pieces], forced, sampling, search, seeds, batch_tokens)
-        by_line: list[list[list[Hypothesis]]] = [[] for _ in lines]
-        for (number, _), hypotheses in zip(pieces, found, strict=True):
-            by_line[number].append(hypotheses)
-        return [self._joined(parts) for parts in by_line]
-
-    def stream(self, lines: Iterable[Sequence[str]], **options: Any) -> Iterator[list[Translation]]:
-        """The translations of every line of every group of lines, each group as soon as it has come."""
-        first = 0
-        for group in lines:
-            yield from self.translations(group, first=first, **options)
-            first += len(group)
-
-    def _pieces(self, line: str) -> Iterator[list[int]]:
-        if not line.strip():
-            return
-        tokens = self.source.encode(line)
-        count = -(-len(tokens) // LONGEST_PIECE)
-        for index in range(count):
-            yield tokens[index * len(tokens) // count : (index + 1) * len(tokens) // count]
-
-    def _decode(
-        self,
-        pieces: Sequence[list[int]],
-        forced: Sequence[list[int]],
-        sampling: SamplingOptions | None,
-        search: SearchOptions,
-        seeds: Sequence[int],
-        batch_tokens: int,
-    ) -> list[list[Hypothesis]]:
-        found: list[list[Hypothesis]] = [[] for _ in pieces]
-        width = search.beam if sampling is None else sampling.samples
-        for batch in _batches([len(piece) + 1 for piece in pieces], max(1, batch_tokens // width)):
-            rows = [pieces[index] for index in batch]
-            source = torch.full((len(rows), max(map(len, rows)) + 1), PAD)
-            for row, tokens in enumerate(rows):
-                source[row, : len(tokens) + 1] = torch.tensor([*tokens, EOS])
-            source = source.to(self.device)
-            starts = [forced[index] for index in batch]
-            if sampling is None:
-                results = beam_search(self.model, source, source == PAD, search, prefix=starts)
-            else:
-                own = [seeds[index] for index in batch]
-                results = sample(self.model, source, source == PAD, sampling, seeds=own, prefix=starts)
-            for index, hypotheses in zip(batch, results, strict=True):
-                found[index] = hypotheses
-        return found
-
-    def _joined(self, parts: list[list[Hypothesis]]) -> list[Translation]:
-        """The translations of a line: those of its one piece, or of its pieces rank by rank, joined."""
-        if not parts:
-            return [Translation("", 0.0, ())]
-        ranks = min(map(len, parts))
-        return [
-            Translation(
-                text=" ".join(self.target.decode(part[rank].tokens) for part in parts),
-                score=sum(part[rank].score for part in parts) / len(parts),
-                tokens=tuple(token for part in parts for token in part[rank].tokens),
-            )
-            for rank in range(ranks)
-        ]
+        return self.outputs(lines, batch_tokens=batch_tokens, **options)
 
 
 def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Translator:
     """The translator in a model folder; nothing in the folder is run.
 
-    Raises InputError naming the file that is missing, damaged, or of another version.
+    Raises InputError naming the file that is missing, damaged, of another version, or for another task.
     """
-    model, card, source, target = load_model(Path(folder))
-    return Translator(model.to(device), source, target, card.search, device=device, card=card)
-
-
-def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices of about equal lengths together, as many as `budget` tokens hold when padded; longest first."""
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    start = 0
-    while start < len(order):
-        rows = max(1, budget // lengths[order[start]])
-        yield order[start : start + rows]
-        start += rows
+    return load_text_to_text(Translator, Path(folder), task="translation", device=device)

@@ -50,4 +50,4 @@ base = partial(
     search=SearchOptions(beam=4, length_penalty=2.0, shortest=55, longest=140, no_repeat_ngram=3),
     scoring="rouge",
 )
-expect = partial(Expect, source_tokens=45, target_tokens=45, source="the table of CNN/DailyMail")
+expect = partial(Expect, source_tokens=45, target_tokens=45, source="Table 4")

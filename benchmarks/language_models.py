@@ -1,0 +1,119 @@
+"""Language models: the Lite model beside the Transformer of equal mult-adds, by perplexity, several seeds.
+
+    python benchmarks/language_models.py kyotowiki --data FOLDER [--seeds 1 2 3] [--together 3]
+    python benchmarks/language_models.py ptb --data FOLDER
+
+FOLDER holds the text of train, valid and test: train.txt, or NAME.train.txt, and so on. Trains the recipes of
+the set as they stand, and measures valid and test with the recipe's window and context, and the test also in
+windows without more context. Perplexity is that of a token, ``word_perplexity`` that of a word.
+"""
+
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from trainings import Job, parser, run, speeds, timed
+
+from litetransformer.data.corpus import read_lines
+from litetransformer.decode.options import SamplingOptions
+from litetransformer.inspect.profile import profile
+from litetransformer.tasks.language_modeling import train_language_model
+from litetransformer.tasks.perplexity import Perplexity
+from litetransformer.tasks.prepare_text import texts_in, with_text
+from litetransformer.tasks.text_model import TextModel, load
+from litetransformer.train.report import Report
+
+SETS = {
+    "kyotowiki": "the English side of Wikipedia's Kyoto articles, raw text: 9.8M words, 20 and 22 thousand "
+    "to validate and test",
+    "ptb": "Penn Treebank as language models are compared on it: 888 thousand words of ten thousand kinds, "
+    "70 thousand to validate, 79 thousand to test",
+    "wikitext103": "WikiText-103, 103M words of 268 thousand kinds",
+}
+MODELS = {"wikitext103": ("lite-896", "transformer-512")}
+TWINS = ("lite-320", "transformer-184")
+PROMPTS = ("", "the", "The temple was")
+
+
+def measure(job: Job, keep: Path | None = None) -> dict:
+    texts = texts_in(job.data)
+    recipe = with_text(job.recipe(), texts["train"], texts["valid"])
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        report = Report(folder, quiet=True)
+        progress, seconds = timed(
+            lambda: train_language_model(recipe, folder, device=job.device, report=report)
+        )
+        model = load(folder, device=job.device)
+        costs, found = profile(model.model), speeds(folder)
+        result = {
+            "updates": progress.update,
+            "training_seconds": seconds,
+            "tokens_per_second_median": statistics.median(found) if found else None,
+            "params": costs.params,
+            "params_total": costs.params_total,
+            "mult_adds": costs.mult_adds,
+            "mult_adds_total": costs.mult_adds_total,
+            "vocabulary": model.tokenizer.size,
+            "window": model.window,
+            "context": model.context,
+            "scores": {},
+            "counts": {},
+        }
+        measured: dict[str, Callable[[], Perplexity]] = {
+            split: partial(model.perplexity, list(read_lines(texts[split])), batch_tokens=16_384)
+            for split in ("valid", "test")
+        }
+        measured["test, no context"] = partial(measured["test"], context=0)
+        for name, perplexity in measured.items():
+            value, taken = timed(perplexity)
+            result["scores"][name] = scored(value)
+            result["counts"][name] = {"tokens": value.tokens, **vars(value.counts), "seconds": taken}
+        result["examples"] = examples(model, job.seed)
+        if keep is not None and job.seed == 1:
+            shutil.copytree(
+                folder,
+                keep / job.system.replace("/", "-"),
+                ignore=shutil.ignore_patterns("checkpoints", "data"),
+            )
+    return result
+
+
+def scored(found: Perplexity) -> dict[str, float]:
+    return {
+        "perplexity": round(found.per_token, 3),
+        "word_perplexity": round(found.per_word, 3),
+        "bits_per_token": round(found.bits_per_token, 4),
+        "bits_per_character": round(found.bits_per_character, 4),
+    }
+
+
+def examples(model: TextModel, seed: int) -> list[str]:
+    """What the model writes, to look at."""
+    sampling = SamplingOptions(temperature=0.8, top_p=0.95)
+    return [texts[0].text for texts in model.generate(PROMPTS, sampling=sampling, seed=seed)]
+
+
+def main() -> None:
+    options = parser(__doc__.splitlines()[0], (), "")
+    options.add_argument("name", choices=SETS, metavar="SET", help=", ".join(SETS))
+    chosen = options.parse_args()
+    name = chosen.name
+    chosen.systems = chosen.systems or [f"{name}/{model}" for model in MODELS.get(name, TWINS)]
+    if chosen.out == Path():
+        chosen.out = Path(f"docs/results/{name}.json")
+    run(
+        chosen,
+        partial(measure, keep=chosen.keep),
+        what=f"{name}, from text to perplexity: the Lite language model and its equal in mult-adds",
+        data=SETS[name],
+        program=f"{Path(__file__).name} {name}",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

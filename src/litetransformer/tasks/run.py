@@ -1,0 +1,88 @@
+"""The folder of a training run: held by one process, and gone on with by the recipe that began it."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from litetransformer.core.errors import InputError
+from litetransformer.core.files import (
+    only_writer,
+    read_json,
+    sweep_partial,
+    with_checksum,
+    without_checksum,
+    write_json,
+)
+from litetransformer.core.spec import from_json, to_json
+from litetransformer.tasks.recipe import AnyRecipe
+from litetransformer.train.distributed import ALONE, Ranks
+
+RECIPE = "recipe.json"
+MAY_CHANGE = (
+    *("train.updates", "train.patience", "train.save_every", "expect", "window", "context"),
+    *(f"data.{split}.{side}" for split in ("train", "valid") for side in ("source", "target")),
+)
+"""What a resumed run may change without being told so: none of it alters an update that is already made.
+
+Where the texts stand may change, but not what they hold: preparation compares their checksums.
+"""
+TEXTS = ("data.train", "data.valid")
+"""Likewise, where a text is one file and not a spec with fields of its own."""
+
+
+@contextlib.contextmanager
+def open_run(
+    folder: Path, recipe: AnyRecipe, *, accept_changes: bool = False, ranks: Ranks = ALONE
+) -> Iterator[None]:
+    """Hold `folder` for a run of `recipe`, without the litter of a killed one; the first of `ranks` does it.
+
+    Raises InputError when another run writes there, or, unless `accept_changes`, when the run in it was
+    started with another recipe.
+    """
+    if not ranks.first:
+        yield
+        return
+    with only_writer(folder):
+        sweep_partial(folder)
+        if not accept_changes:
+            _check_unchanged(folder, recipe)
+        yield
+
+
+def write_recipe(folder: Path, recipe: AnyRecipe) -> None:
+    """Write down which recipe the run in `folder` follows from now on."""
+    write_json(folder / RECIPE, with_checksum(to_json(recipe)))
+
+
+def read_recipe(folder: Path) -> AnyRecipe:
+    """The recipe of the run in `folder`; InputError where there is none or it is damaged."""
+    path = folder / RECIPE
+    if not path.is_file():
+        raise InputError("no training run here", path=folder, remedy=f"name a folder that has a {RECIPE}")
+    return from_json(without_checksum(read_json(path), path), AnyRecipe, path=str(path))  # type: ignore[type-abstract]
+
+
+def _check_unchanged(folder: Path, recipe: AnyRecipe) -> None:
+    if (folder / RECIPE).is_file():
+        differences = _differences(to_json(read_recipe(folder)), to_json(recipe))
+        if changed := [name for name in differences if not _may_change(name)]:
+            raise InputError(
+                f"the run here was started with another {', '.join(changed)}",
+                path=folder,
+                field=changed[0],
+                remedy="use its own settings, another --out, or --accept-changes to go on with the new ones",
+            )
+
+
+def _may_change(name: str) -> bool:
+    return name in TEXTS or any(name == allowed or name.startswith(f"{allowed}.") for allowed in MAY_CHANGE)
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """The dotted names of the fields in which two JSON values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(set(old) | set(new))
+        dotted = {key: f"{name}.{key}" if name else key for key in keys}
+        return [found for key in keys for found in _differences(old.get(key), new.get(key), dotted[key])]
+    return [] if old == new else [name]
