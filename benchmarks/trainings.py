@@ -189,8 +189,8 @@ def _one_thread() -> None:
 
 @contextlib.contextmanager
 def _shared_gpu(together: int, device: str) -> Iterator[None]:
-    """NVIDIA's MPS, in a folder of its own, while several trainings share a GPU."""
-    if together == 1 or device != "cuda":
+    """NVIDIA's MPS, in a folder of its own, while trainings share a GPU; unless one is there already."""
+    if together == 1 or device != "cuda" or "CUDA_MPS_PIPE_DIRECTORY" in os.environ:
         yield
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -15,12 +15,13 @@ from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.model import Model
 from litetransformer.models.tensors import put_weights
 from litetransformer.train.cost import Meter
+from litetransformer.train.distributed import ALONE, Ranks
 from litetransformer.train.numbered import forget_later
 from litetransformer.train.prefetch import loaded
 from litetransformer.train.recipe import Training
 from litetransformer.train.report import Report
 from litetransformer.train.signals import Interrupted, Signals
-from litetransformer.train.snapshot import Progress, load_snapshot, save_snapshot
+from litetransformer.train.snapshot import Progress, Saving, load_snapshot, save_snapshot, take_snapshot
 from litetransformer.train.step import Step
 from litetransformer.train.weights import KIND, average_weights, save_epoch_weights
 
@@ -54,6 +55,7 @@ def train(
     report: Report,
     device: torch.device,
     meter: Meter | None = None,
+    ranks: Ranks = ALONE,
 ) -> Progress:
     """Train `model` until its updates are done or it no longer gets better; returns where it ended.
 
@@ -61,20 +63,30 @@ def train(
     gives validation scores (``loss`` in bits a token, lower is better; ``bleu`` and ``rouge``, higher is),
     `publish` receives the weights that become the model. `meter` runs meanwhile, and saves when the run does.
 
-    Raises Interrupted after SIGINT or SIGTERM, once the state is saved.
+    Of several `ranks`, each loads its own part of every batch from `data` and all make the same updates; the
+    first alone evaluates, publishes, reports and saves.
+
+    Raises Interrupted after SIGINT or SIGTERM to any of them, once the state is saved.
     """
     model.to(device)
     optimizer = training.optimizer.build(model)
-    step = Step(model, optimizer, training, device)
+    step = Step(model, optimizer, training, device, ranks)
     progress, saved = Progress(), time.monotonic()
     ahead = 8 if device.type == "cuda" else 0
-    if (resumed := load_snapshot(folder, model, optimizer)) is not None:
+    # On the CPU a thread that writes would take from the cores that compute.
+    saving = Saving(background=device.type == "cuda")
+    if not ranks.first:
+        report, meter = report.muted(), None
+    if (resumed := ranks.ahead(lambda: load_snapshot(folder, model, optimizer))) is not None:
         progress, problems = resumed
         step.loss.fill_(progress.loss)
         for problem in problems:
             report.warn(problem)
         report.event("resume", {"update": progress.update, "epoch": progress.epoch})
-    forget_later(folder, KIND, progress.update)
+    ranks.agree("checkpoint", progress.update)
+    ranks.share(model.parameters())
+    if ranks.first:
+        forget_later(folder, KIND, progress.update)
 
     def load(group: Sequence[Any]) -> list[TrainingBatch]:
         batches = [data.load(batch) for batch in group]
@@ -86,22 +98,35 @@ def train(
         # Reading raises if an update was not finite: no state is saved that would hide it.
         progress.loss = step.read()
         step.loss.fill_(progress.loss)
-        save_snapshot(folder, model, optimizer, progress)
+        # Two copies at once would be one too many.
+        saving.wait()
+        snapshot = take_snapshot(model, optimizer, progress, copy=saving.background)
+        saving.begin(lambda: save_snapshot(folder, snapshot))
         if meter is not None:
             meter.save()
 
+    def save_last() -> None:
+        save()
+        saving.wait()
+
     def validate() -> None:
-        scores = evaluate(model)
+        scores = ranks.by_first(lambda: evaluate(model))
         progress.validated = progress.update
         better = _better(scores, progress.best, training)
         progress.best, progress.stale = (
             (scores[training.best_by], 0) if better else (progress.best, progress.stale + 1)
         )
         report.event("valid", {"update": progress.update, "epoch": progress.epoch, "best": better, **scores})
-        if (better and training.keep == "best") or training.keep == "last":
+        if ranks.first and ((better and training.keep == "best") or training.keep == "last"):
             publish(dict(model.named_parameters()), scores)
 
-    with Signals() as signals, report.running(training.updates), meter or contextlib.nullcontext():
+    with (
+        Signals() as signals,
+        report.running(training.updates),
+        meter or contextlib.nullcontext(),
+        saving,
+        ranks.watching(),
+    ):
         while not _done(progress, training):
             plan = data.epoch(progress.epoch)
             groups = [
@@ -113,7 +138,7 @@ def train(
                 step(batches, progress.update + 1, _place(progress, len(batches)))
                 progress.update += 1
                 progress.position += len(batches)
-                progress.tokens += (tokens := sum(batch.tokens for batch in batches))
+                progress.tokens += (tokens := sum(batch.all_tokens for batch in batches))
                 progress.loss_tokens += tokens
                 if progress.update % LOG_EVERY == 0:
                     loss, progress.loss_tokens = step.read() / progress.loss_tokens, 0
@@ -125,22 +150,24 @@ def train(
                     if _done(progress, training):
                         break
                 overdue = not training.save_every and time.monotonic() - saved > SAVE_SECONDS
-                if overdue or _due(progress.update, training.save_every):
+                if ranks.first and (overdue or _due(progress.update, training.save_every)):
                     save()
-                if signals.received:
-                    save()
-                    raise Interrupted(signals.received)
+                if (number := ranks.heard(signals.received)) != 0:
+                    ranks.by_first(save_last)
+                    raise Interrupted(number)
                 began = time.perf_counter()
             if progress.position >= len(plan):
                 progress.epoch, progress.position = progress.epoch + 1, 0
-                _end_epoch(model, training, folder, progress, validate)
+                _end_epoch(model, training, folder, progress, validate, ranks)
         if training.keep == "average":
-            _publish_average(model, training, folder, progress, evaluate, publish, report)
+            ranks.by_first(
+                lambda: _publish_average(model, training, folder, progress, evaluate, publish, report)
+            )
         elif progress.validated != progress.update:
             validate()
-        save()
-        if signals.received:
-            raise Interrupted(signals.received)
+        ranks.by_first(save_last)
+        if (number := ranks.heard(signals.received, now=True)) != 0:
+            raise Interrupted(number)
     report.event(
         "end", {"update": progress.update, "epoch": progress.epoch, "seconds": round(progress.seconds, 3)}
     )
@@ -148,9 +175,14 @@ def train(
 
 
 def _end_epoch(
-    model: Model, training: Training, folder: Path, progress: Progress, validate: Callable[[], None]
+    model: Model,
+    training: Training,
+    folder: Path,
+    progress: Progress,
+    validate: Callable[[], None],
+    ranks: Ranks,
 ) -> None:
-    if training.keep == "average":
+    if training.keep == "average" and ranks.first:
         save_epoch_weights(folder, model, progress.update, training.average)
     if not training.validate_every:
         validate()

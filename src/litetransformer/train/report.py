@@ -26,6 +26,13 @@ class Report:
         self._task: Any = None
         self._last = (0.0, 0)
         self._board = _board(folder) if tensorboard else None
+        self._muted = False
+
+    def muted(self) -> "Report":
+        """A report on the same run that tells nothing: another process does."""
+        other = Report(self.path.parent, quiet=True)
+        other._muted = True
+        return other
 
     @contextlib.contextmanager
     def running(self, updates: int) -> Iterator[None]:
@@ -62,6 +69,8 @@ class Report:
 
     def event(self, event: str, values: Mapping[str, Any], *, shown: bool = True) -> None:
         """Log an event; show it unless told otherwise."""
+        if self._muted:
+            return
         entry = {"event": event, "time": round(time.time(), 3), **values}
         line = json.dumps({name: _finite(value) for name, value in entry.items()}, allow_nan=False) + "\n"
         try:

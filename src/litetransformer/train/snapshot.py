@@ -1,6 +1,8 @@
 """What a run needs to go on: weights, optimiser, and where it was, in one checked file, the last two kept."""
 
 import dataclasses
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +37,70 @@ class Progress:
     loss_tokens: int = 0
 
 
-def save_snapshot(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-) -> None:
-    """Write the run's state under its update's number and remove all but the newest `KEPT`."""
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The state of a run after `update`, as it goes into a file."""
+
+    update: int
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+def take_snapshot(
+    model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, *, copy: bool = False
+) -> Snapshot:
+    """The state of a run; its tensors are those that training goes on to change, unless it is a `copy`."""
     tensors = {f"model/{name}": tensor for name, tensor in model.named_parameters()}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{key}/{name}"] = value
-    path = numbered_path(folder, "state", progress.update)
-    save_tensors(path, tensors, {"progress": dataclasses.asdict(progress)})
+    if copy:
+        tensors = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+    return Snapshot(progress.update, tensors, {"progress": dataclasses.asdict(progress)})
+
+
+def save_snapshot(folder: Path, snapshot: Snapshot) -> None:
+    """Write a run's state under its update's number and remove all but the newest `KEPT`."""
+    save_tensors(numbered_path(folder, "state", snapshot.update), snapshot.tensors, snapshot.facts)
     keep_newest(folder, "state", KEPT)
+
+
+class Saving:
+    """Does one save after the other, at once or, in the `background`, while training goes on.
+
+    What goes wrong in the background is raised by whatever waits for it: the next save, or the block's end.
+    """
+
+    def __init__(self, *, background: bool) -> None:
+        self.background = background
+        self._pool: ThreadPoolExecutor | None = None
+        self._pending: Future[None] | None = None
+
+    def __enter__(self) -> "Saving":
+        if self.background:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="save")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._pool is not None:
+            # A save that has begun is worth waiting for, also where training ends with an error.
+            self._pool.shutdown()
+        if kind is None:
+            self.wait()
+
+    def begin(self, save: Callable[[], None]) -> None:
+        """Call `save` once the one before is done; return at once where that is in the background."""
+        self.wait()
+        if self._pool is None:
+            save()
+        else:
+            self._pending = self._pool.submit(save)
+
+    def wait(self) -> None:
+        """Return once nothing is being saved any more."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
 
 
 def load_snapshot(

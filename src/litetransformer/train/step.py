@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from litetransformer.core.errors import InputError
 from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.model import Model
+from litetransformer.train.distributed import ALONE, Ranks
 from litetransformer.train.recipe import Training
 
 
@@ -19,12 +20,20 @@ class Step:
     device, so such an update is skipped there and `read` raises. Either way the error names the first such
     update and where its batches came from.
 
+    Of several ranks each has its own rows of every batch. Their gradients and losses are added up once an
+    update, between the last batch and the change of the weights, and divided by the tokens of all.
+
     A GPU spends more time on being told what to do than on doing it for models of this size. So the work on
     each batch shape is recorded once there, as a CUDA graph, and replayed (`_Recorder`).
     """
 
     def __init__(
-        self, model: Model, optimizer: torch.optim.Optimizer, training: Training, device: torch.device
+        self,
+        model: Model,
+        optimizer: torch.optim.Optimizer,
+        training: Training,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.model, self.optimizer, self.training, self.device = model, optimizer, training, device
         on_gpu = device.type == "cuda"
@@ -37,17 +46,23 @@ class Step:
         self.tokens = torch.ones((), device=device)
         self.recorder = _Recorder() if on_gpu else None
         self.places: dict[int, str] = {}
-        for parameter in self.parameters:
-            parameter.grad = torch.zeros_like(parameter)
+        self.ranks = ranks
+        self.added = _in_one(self.parameters) if ranks.world > 1 else None
+        # What this update's batches lose here: where there are other ranks, beside the gradients.
+        self.own_loss = self.loss if self.added is None else self.added[-1]
+        if self.added is None:
+            for parameter in self.parameters:
+                parameter.grad = torch.zeros_like(parameter)
 
     def __call__(self, batches: Sequence[TrainingBatch], update: int, place: str = "") -> None:
         """Make update number `update` from `batches`; `place` says which they are, for an error."""
         self.places[update] = place
-        # Dropout follows the update's number alone, so a resumed run draws what the uninterrupted one drew.
-        torch.manual_seed(self.training.seed * 1_000_003 + update)
+        # Dropout follows the update's number and the rank alone, so a resumed run draws what the uninterrupted
+        # one drew. The CPU's generator takes 32 bits of a seed: this factor keeps ranks far apart in them.
+        torch.manual_seed(self.training.seed * 1_000_003 + update + self.ranks.rank * 0x9E3779B1)
         self.model.train()
         self.update.fill_(update)
-        self.tokens.fill_(sum(batch.tokens for batch in batches))
+        self.tokens.fill_(sum(batch.all_tokens for batch in batches))
         rate = self.training.schedule.rate(update)
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -56,6 +71,8 @@ class Step:
                 group["lr"] = rate
         for batch in batches:
             self._run(self._accumulate, batch.tensors)
+        if self.added is not None:
+            self.ranks.add_up(self.added)
         self._run(self._apply, ())
 
     def read(self) -> float:
@@ -79,9 +96,12 @@ class Step:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
             loss = self.model.loss(*batch, smoothing=self.training.label_smoothing)
         (loss / self.tokens).backward()
-        self.loss += loss.detach() / math.log(2)
+        self.own_loss += loss.detach() / math.log(2)
 
     def _apply(self) -> None:
+        if self.added is not None:
+            self.loss += self.own_loss
+            self.own_loss.zero_()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.training.clip or math.inf)
         if self.recorder is None:
             if not norm.isfinite():
@@ -100,6 +120,15 @@ class Step:
             field="training",
             remedy="lower train.schedule.peak or set train.clip; the last checkpoint is good",
         )
+
+
+def _in_one(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """One tensor of all gradients, which are views of it from now on, and a last element for the loss."""
+    added = parameters[0].new_zeros(sum(parameter.numel() for parameter in parameters) + 1)
+    places = added[:-1].split([parameter.numel() for parameter in parameters])
+    for parameter, place in zip(parameters, places, strict=True):
+        parameter.grad = place.view_as(parameter)
+    return added
 
 
 class _Recorder:
