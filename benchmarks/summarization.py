@@ -61,7 +61,7 @@ def measure(job: Job, keep: Path | None = None) -> dict:
         }
         for split in ("valid", "test"):
             bodies = list(read_lines(job.data / f"{split}.body"))
-            summarize = partial(summarizer.summarize, bodies, batch_tokens=65_536)
+            summarize = partial(summarizer.summarize, bodies, batch_tokens=262_144)
             summaries, result["decoding_seconds"] = timed(summarize)
             for name, references in references_of(job.data, split).items():
                 result["scores"][name], result["signatures"][name] = scored(summaries, references)
