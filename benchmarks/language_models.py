@@ -8,23 +8,19 @@ the set as they stand, and measures valid and test with the recipe's window and 
 windows without more context. Perplexity is that of a token, ``word_perplexity`` that of a word.
 """
 
-import shutil
-import statistics
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from trainings import Job, parser, run, speeds, timed
+from trainings import Job, parser, run, run_folder, timed, trained
 
 from litetransformer.data.corpus import read_lines
-from litetransformer.decode.options import SamplingOptions
 from litetransformer.inspect.profile import profile
 from litetransformer.tasks.language_modeling import train_language_model
 from litetransformer.tasks.perplexity import Perplexity
 from litetransformer.tasks.prepare_text import texts_in, with_text
-from litetransformer.tasks.text_model import TextModel, load
+from litetransformer.tasks.text_model import load
 from litetransformer.train.report import Report
 
 SETS = {
@@ -36,32 +32,23 @@ SETS = {
 }
 MODELS = {"wikitext103": ("lite-896", "transformer-512")}
 TWINS = ("lite-320", "transformer-184")
-PROMPTS = ("", "the", "The temple was")
 
 
 def measure(job: Job, keep: Path | None = None) -> dict:
     texts = texts_in(job.data)
     recipe = with_text(job.recipe(), texts["train"], texts["valid"])
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with run_folder(job, keep) as folder:
         report = Report(folder, quiet=True)
         progress, seconds = timed(
             lambda: train_language_model(recipe, folder, device=job.device, report=report)
         )
         model = load(folder, device=job.device)
-        costs, found = profile(model.model), speeds(folder)
+        costs = profile(model.model)
         result = {
-            "updates": progress.update,
-            "training_seconds": seconds,
-            "tokens_per_second_median": statistics.median(found) if found else None,
-            "params": costs.params,
-            "params_total": costs.params_total,
-            "mult_adds": costs.mult_adds,
-            "mult_adds_total": costs.mult_adds_total,
+            **trained(folder, progress, seconds, costs),
             "vocabulary": model.tokenizer.size,
             "window": model.window,
             "context": model.context,
-            "scores": {},
             "counts": {},
         }
         measured: dict[str, Callable[[], Perplexity]] = {
@@ -73,13 +60,6 @@ def measure(job: Job, keep: Path | None = None) -> dict:
             value, taken = timed(perplexity)
             result["scores"][name] = scored(value)
             result["counts"][name] = {"tokens": value.tokens, **vars(value.counts), "seconds": taken}
-        result["examples"] = examples(model, job.seed)
-        if keep is not None and job.seed == 1:
-            shutil.copytree(
-                folder,
-                keep / job.system.replace("/", "-"),
-                ignore=shutil.ignore_patterns("checkpoints", "data"),
-            )
     return result
 
 
@@ -90,12 +70,6 @@ def scored(found: Perplexity) -> dict[str, float]:
         "bits_per_token": round(found.bits_per_token, 4),
         "bits_per_character": round(found.bits_per_character, 4),
     }
-
-
-def examples(model: TextModel, seed: int) -> list[str]:
-    """What the model writes, to look at."""
-    sampling = SamplingOptions(temperature=0.8, top_p=0.95)
-    return [texts[0].text for texts in model.generate(PROMPTS, sampling=sampling, seed=seed)]
 
 
 def main() -> None:

@@ -5,15 +5,12 @@
 Trains the recipes as they stand, translates the three test sets with beam 4, and writes each seed's scores.
 """
 
-import shutil
-import statistics
 import sys
-import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from trainings import Job, parser, run, speeds, timed
+from trainings import Job, parser, run, run_folder, timed, trained
 
 from litetransformer.data.catalog import resolve
 from litetransformer.data.corpus import read_pairs
@@ -30,22 +27,12 @@ def measure(job: Job, keep: Path | None = None) -> dict:
     splits = resolve("multi30k-de-en", folder=job.data)
     recipe = job.recipe()
     recipe = replace(recipe, data=replace(recipe.data, train=splits["train"], valid=splits["valid"]))
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with run_folder(job, keep) as folder:
         report = Report(folder, quiet=True)
         progress, seconds = timed(lambda: train_translator(recipe, folder, device=job.device, report=report))
         translator = load(folder, device=job.device)
         costs = profile(translator.model)
-        found = speeds(folder)
-        result = {
-            "updates": progress.update,
-            "training_seconds": seconds,
-            "target_tokens_per_second_median": statistics.median(found) if found else None,
-            "params": costs.params,
-            "params_total": costs.params_total,
-            "mult_adds": costs.mult_adds,
-            "scores": {},
-        }
+        result = trained(folder, progress, seconds, costs)
         for split in [name for name in splits if name != "train"]:
             sources, references = zip(*read_pairs(splits[split]), strict=True)
             translate = partial(translator.translate, list(sources), batch_tokens=32768)
@@ -56,12 +43,6 @@ def measure(job: Job, keep: Path | None = None) -> dict:
             }
             result["scores"][split] = {mode: round(score.value, 2) for mode, score in scores.items()}
             result["signatures"] = {mode: score.signature for mode, score in scores.items()}
-        if keep is not None and job.seed == 1:
-            shutil.copytree(
-                folder,
-                keep / job.system.replace("/", "-"),
-                ignore=shutil.ignore_patterns("checkpoints", "data"),
-            )
     return result
 
 

@@ -9,16 +9,13 @@ the e-mails.
 """
 
 import re
-import shutil
-import statistics
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from trainings import Job, parser, run, speeds, timed
+from trainings import Job, parser, run, run_folder, timed, trained
 
 from litetransformer.data.corpus import TextPairs, read_lines
 from litetransformer.data.references import references_in
@@ -30,7 +27,6 @@ from litetransformer.train.report import Report
 
 SYSTEMS = ("aeslc/lite-160", "aeslc/transformer-120", "aeslc/transformer-168")
 SOURCE_TOKENS, TARGET_TOKENS = 150, 8
-EXAMPLES = 5
 
 
 def measure(job: Job, keep: Path | None = None) -> dict:
@@ -40,22 +36,14 @@ def measure(job: Job, keep: Path | None = None) -> dict:
     )
     recipe = job.recipe()
     recipe = replace(recipe, data=replace(recipe.data, train=train, valid=valid))
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with run_folder(job, keep) as folder:
         report = Report(folder, quiet=True)
         progress, seconds = timed(lambda: train_summarizer(recipe, folder, device=job.device, report=report))
         summarizer = load(folder, device=job.device)
         costs = profile(summarizer.model, source_tokens=SOURCE_TOKENS, target_tokens=TARGET_TOKENS)
-        found = speeds(folder)
         result = {
-            "updates": progress.update,
-            "training_seconds": seconds,
-            "target_tokens_per_second_median": statistics.median(found) if found else None,
-            "params": costs.params,
-            "params_total": costs.params_total,
-            "mult_adds": costs.mult_adds,
+            **trained(folder, progress, seconds, costs),
             "mult_adds_at": {"source_tokens": SOURCE_TOKENS, "target_tokens": TARGET_TOKENS},
-            "scores": {},
             "first_sentence": {},
             "signatures": {},
         }
@@ -66,15 +54,6 @@ def measure(job: Job, keep: Path | None = None) -> dict:
             for name, references in references_of(job.data, split).items():
                 result["scores"][name], result["signatures"][name] = scored(summaries, references)
                 result["first_sentence"][name], _ = scored(list(map(first_sentence, bodies)), references)
-        subjects = list(read_lines(job.data / "test.subject"))
-        pairs = zip(subjects[:EXAMPLES], summaries[:EXAMPLES], strict=True)
-        result["examples"] = [{"subject": subject, "summary": summary} for subject, summary in pairs]
-        if keep is not None and job.seed == 1:
-            shutil.copytree(
-                folder,
-                keep / job.system.replace("/", "-"),
-                ignore=shutil.ignore_patterns("checkpoints", "data"),
-            )
     return result
 
 

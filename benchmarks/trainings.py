@@ -12,6 +12,8 @@ import json
 import multiprocessing
 import os
 import platform
+import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -25,7 +27,9 @@ import torch
 from litetransformer.core.files import read_json, write_json
 from litetransformer.core.override import override
 from litetransformer.core.spec import to_json
+from litetransformer.inspect.profile import Profile
 from litetransformer.recipes import get
+from litetransformer.train.snapshot import Progress
 
 
 @dataclass(frozen=True)
@@ -142,14 +146,31 @@ def timed(function: Callable[[], Any]) -> tuple[Any, float]:
     return value, round(time.perf_counter() - began, 2)
 
 
-def speeds(folder: Path) -> list[float]:
-    """The tokens a second that a run's log tells."""
+@contextlib.contextmanager
+def run_folder(job: Job, keep: Path | None) -> Iterator[Path]:
+    """A folder for one training; of the first seed, the model is left under `keep`."""
+    with tempfile.TemporaryDirectory() as temporary:
+        yield (folder := Path(temporary))
+        if keep is not None and job.seed == 1:
+            unneeded = shutil.ignore_patterns("checkpoints", "data")
+            shutil.copytree(folder, keep / job.system.replace("/", "-"), ignore=unneeded)
+
+
+def trained(folder: Path, progress: Progress, seconds: float, costs: Profile) -> dict[str, Any]:
+    """What is told of every training: how long, how fast, of what size."""
     events = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
-    return [
-        event["tokens_per_second"]
-        for event in events
-        if event["event"] == "train" and event["tokens_per_second"]
-    ]
+    told = (event["tokens_per_second"] for event in events if event["event"] == "train")
+    speeds = [speed for speed in told if speed]
+    return {
+        "updates": progress.update,
+        "training_seconds": seconds,
+        "tokens_per_second_median": statistics.median(speeds) if speeds else None,
+        "params": costs.params,
+        "params_total": costs.params_total,
+        "mult_adds": costs.mult_adds,
+        "mult_adds_total": costs.mult_adds_total,
+        "scores": {},
+    }
 
 
 @contextlib.contextmanager

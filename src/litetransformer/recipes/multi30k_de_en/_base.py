@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from litetransformer import Cosine, Data, InverseSqrt, Seq2SeqSpec
+from litetransformer import Cosine, Data, Seq2SeqSpec
 from litetransformer.recipes import _base as little
 
 
@@ -30,14 +30,9 @@ TRAINING = replace(
     patience=0,
     keep="last",
 )
-# Smaller updates, more of them in the same time, for two CPU cores.
+# Smaller updates, and fewer epochs, for two CPU cores.
 LAPTOP = replace(
-    TRAINING,
-    updates=8000,
-    batch_tokens=2048,
-    schedule=InverseSqrt(peak=2e-3, warmup=500),
-    keep="average",
-    average=10,
+    TRAINING, updates=4000, batch_tokens=2048, schedule=Cosine(peak=5e-3, warmup=400, period=3600)
 )
 base = partial(
     little.base,

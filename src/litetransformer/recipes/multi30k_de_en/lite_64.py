@@ -7,7 +7,6 @@ Measured: not run.
 """
 
 from litetransformer import Vocabulary
-from litetransformer.recipes._base import lite
-from litetransformer.recipes.multi30k_de_en._base import LAPTOP, base
+from litetransformer.recipes.multi30k_de_en._base import LAPTOP, base, lite
 
 recipe = base(model=lite(64, dropout=0.1), vocabulary=Vocabulary(size=4000), train=LAPTOP)
