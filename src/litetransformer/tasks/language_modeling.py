@@ -13,6 +13,8 @@ from litetransformer.models.model import Model
 from litetransformer.tasks.model_folder import CARD, LanguageCard, save_model, write_card
 from litetransformer.tasks.prepare_text import PreparedText, prepare_text
 from litetransformer.tasks.recipe import LanguageRecipe
+from litetransformer.tasks.record import Progress as Preparation
+from litetransformer.tasks.record import silent
 from litetransformer.tasks.run import open_run, write_recipe
 from litetransformer.tasks.text_model import TextModel
 from litetransformer.train.cost import Meter
@@ -33,15 +35,16 @@ def train_language_model(
     report: Report | None = None,
     ranks: Ranks = ALONE,
     watch: Callable[[TextModel], None] | None = None,
+    progress: Preparation = silent,
 ) -> Progress:
     """Train the model of `recipe` in `folder`, or go on with the run that is there; leaves a model to `load`.
 
-    `watch`, `accept_changes` and what is raised are as for `train_translator`.
+    `watch`, `progress`, `accept_changes` and what is raised are as for `train_translator`.
     """
     device = torch.device(device)
     report = report or Report(folder)
     with open_run(folder, recipe, accept_changes=accept_changes, ranks=ranks):
-        prepared = ranks.ahead(lambda: prepare_text(recipe, folder, workers=workers))
+        prepared = ranks.ahead(lambda: prepare_text(recipe, folder, workers=workers, progress=progress))
         ranks.agree("prepared data", int(prepared.digest[:15], 16))
         if ranks.first:
             write_recipe(folder, recipe)
@@ -62,7 +65,7 @@ def train_language_model(
             rank=ranks.rank,
             world=ranks.world,
         )
-        progress = train(
+        trained = train(
             model,
             plan,
             recipe.train,
@@ -73,13 +76,13 @@ def train_language_model(
             publish=lambda weights, _scores: save_model(folder, card, weights),
             report=report,
             device=device,
-            meter=Meter(folder, [device], warn=report.warn),
+            meter=Meter(folder, ranks.devices(device), machines=ranks.machines, warn=report.warn),
             ranks=ranks,
         )
         if (folder / CARD).is_file():
             # Window and context may change without better weights.
             write_card(folder, card)
-    return progress
+    return trained
 
 
 def evaluate(

@@ -16,6 +16,8 @@ from litetransformer.tasks.load import TEXT_TO_TEXT
 from litetransformer.tasks.model_folder import ModelCard, save_model
 from litetransformer.tasks.prepare import Prepared, prepare
 from litetransformer.tasks.recipe import Recipe
+from litetransformer.tasks.record import Progress as Preparation
+from litetransformer.tasks.record import silent
 from litetransformer.tasks.run import open_run, write_recipe
 from litetransformer.train.cost import Meter
 from litetransformer.train.distributed import ALONE, Ranks
@@ -35,13 +37,14 @@ def train_translator(
     report: Report | None = None,
     ranks: Ranks = ALONE,
     watch: Callable[[Any], None] | None = None,
+    progress: Preparation = silent,
 ) -> Progress:
     """Train the model of `recipe` in `folder`, or go on with the run that is there; leaves a model to `load`.
 
     It becomes a translator, or a summarizer where the recipe's task says so.
 
-    `watch` is called with the current model at every validation. `accept_changes` lets a resumed run change
-    what would otherwise be refused.
+    `watch` is called with the current model at every validation, `progress` is told how preparing goes.
+    `accept_changes` lets a resumed run change what would otherwise be refused.
 
     Raises InputError for wrong input, Interrupted after a signal once the run is saved.
     """
@@ -51,7 +54,7 @@ def train_translator(
         # A package that scoring lacks is said now, not when the first epoch is over.
         _quality(recipe, ["a"], ["a"])
     with open_run(folder, recipe, accept_changes=accept_changes, ranks=ranks):
-        prepared = ranks.ahead(lambda: prepare(recipe, folder, workers=workers))
+        prepared = ranks.ahead(lambda: prepare(recipe, folder, workers=workers, progress=progress))
         ranks.agree("prepared data", int(prepared.digest[:15], 16))
         if ranks.first:
             write_recipe(folder, recipe)
@@ -77,7 +80,7 @@ def train_translator(
             publish=lambda weights, _scores: save_model(folder, card, weights),
             report=report,
             device=device,
-            meter=Meter(folder, [device], warn=report.warn),
+            meter=Meter(folder, ranks.devices(device), machines=ranks.machines, warn=report.warn),
             ranks=ranks,
         )
 

@@ -74,15 +74,24 @@ def read_ledger(folder: Path) -> Ledger:
 class Meter:
     """Keeps FOLDER/cost.json while its block runs: time and energy of `devices`, added to what is there.
 
+    `devices` are those of this machine, the CPU once for each process. Where other `machines` do the same
+    work, what this one uses is counted for each of them.
+
     The file is replaced, in one step, at each `save` and when the block ends, however it ends; a process that
     is killed loses what came after its last `save`. Whatever goes wrong is told to `warn` in a sentence, and
     the run goes on: a meter never ends a training, nor does it touch a random number.
     """
 
     def __init__(
-        self, folder: Path, devices: Sequence[torch.device], *, warn: Callable[[str], None] = lambda _: None
+        self,
+        folder: Path,
+        devices: Sequence[torch.device],
+        *,
+        machines: int = 1,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.path, self.devices, self._tell = folder / COST, list(devices), warn
+        self.machines = machines
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._told: set[str] = set()
         self._before = Ledger()
@@ -135,15 +144,16 @@ class Meter:
 
     def _begin(self, power: Power, start: float) -> None:
         gpu = self.devices[0].type == "cuda"
+        times = f"{self.machines} times that of one machine; " if self.machines > 1 else ""
         self._segment = Segment(
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             device=device_name(self.devices),
             kind="gpu" if gpu else "cpu",
-            count=len(self.devices) if gpu else cores_used(),
+            count=self.machines * (len(self.devices) if gpu else cores_used(len(self.devices))),
             seconds=0.0,
             kwh=0.0,
             energy_source=power.source,
-            note=power.note,
+            note=f"{times}{power.note}",
         )
         self._power, self._start = power, start
 
@@ -170,7 +180,7 @@ class Meter:
         self._segment = dataclasses.replace(
             self._segment,
             seconds=round(time.monotonic() - self._start, 3),
-            kwh=None if joules is None else round(joules / 3.6e6, 9),
+            kwh=None if joules is None else round(self.machines * joules / 3.6e6, 9),
         )
 
     def _keep_asking(self, period: float) -> None:

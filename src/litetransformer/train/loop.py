@@ -1,6 +1,7 @@
 """The training loop: get batches, step, now and then log, validate and save."""
 
 import contextlib
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -88,8 +89,8 @@ def train(
     if ranks.first:
         forget_later(folder, KIND, progress.update)
 
-    def load(group: Sequence[Any]) -> list[TrainingBatch]:
-        batches = [data.load(batch) for batch in group]
+    def load(plan: Sequence[Any], first: int) -> list[TrainingBatch]:
+        batches = [data.load(batch) for batch in plan[first : first + training.accumulate]]
         return [batch.pinned() for batch in batches] if device.type == "cuda" else batches
 
     def save() -> None:
@@ -129,12 +130,11 @@ def train(
     ):
         while not _done(progress, training):
             plan = data.epoch(progress.epoch)
-            groups = [
-                plan[first : first + training.accumulate]
-                for first in range(progress.position, len(plan), training.accumulate)
-            ]
+            # A plan may make its batches when they are asked for: no more than a few are here at a time.
+            firsts = range(progress.position, len(plan), training.accumulate)
+            firsts = firsts[: training.updates - progress.update]
             began = time.perf_counter()
-            for batches in loaded(groups[: training.updates - progress.update], load, ahead):
+            for batches in loaded(firsts, functools.partial(load, plan), ahead):
                 step(batches, progress.update + 1, _place(progress, len(batches)))
                 progress.update += 1
                 progress.position += len(batches)

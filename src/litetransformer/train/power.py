@@ -160,7 +160,7 @@ def stated_power(devices: Sequence[torch.device], why: str, *, start: float | No
     """The stated power of `devices`, with the reason `why` it has to do; from `start` (or now) on."""
     start = time.monotonic() if start is None else start
     if devices[0].type != "cuda":
-        cores = cores_used()
+        cores = cores_used(len(devices))
         what = f"{cores} × {CPU_CORE_WATTS:g} W, an Intel Xeon Gold 6148's share of power for a core"
         return Stated(cores * CPU_CORE_WATTS, what, why, start=start)
     name = device_name(devices)
@@ -182,6 +182,6 @@ def device_name(devices: Sequence[torch.device]) -> str:
     return next(iter(names), "") or platform.processor() or platform.machine() or "CPU"
 
 
-def cores_used() -> int:
-    """The cores that PyTorch computes with here: its threads, but no more than there are."""
-    return max(1, min(torch.get_num_threads(), os.cpu_count() or 1))
+def cores_used(processes: int = 1) -> int:
+    """The cores that PyTorch computes with here, in so many processes: threads, if there are as many."""
+    return max(1, min(processes * torch.get_num_threads(), os.cpu_count() or 1))

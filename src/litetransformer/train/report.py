@@ -17,7 +17,8 @@ class Report:
     """Writes the events of one run to FOLDER/log.jsonl, and to the terminal unless `quiet`.
 
     Every line of the log is one JSON object with ``event`` and the values that belong to it; losses are in
-    bits a token, and what is not a finite number is null, which JSON has in its place. With `tensorboard`, scalars also go to FOLDER/tensorboard (extra ``tensorboard``).
+    bits a token, and what is not a finite number is null, which JSON has in its place. With `tensorboard`,
+    scalars also go to FOLDER/tensorboard (extra ``tensorboard``).
     """
 
     def __init__(self, folder: Path, *, quiet: bool = False, tensorboard: bool = False) -> None:

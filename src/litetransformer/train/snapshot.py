@@ -50,7 +50,7 @@ def take_snapshot(
     model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, *, copy: bool = False
 ) -> Snapshot:
     """The state of a run; its tensors are those that training goes on to change, unless it is a `copy`."""
-    tensors = {f"model/{name}": tensor for name, tensor in model.named_parameters()}
+    tensors: dict[str, Tensor] = {f"model/{name}": tensor for name, tensor in model.named_parameters()}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{key}/{name}"] = value

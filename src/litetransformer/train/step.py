@@ -57,8 +57,8 @@ class Step:
     def __call__(self, batches: Sequence[TrainingBatch], update: int, place: str = "") -> None:
         """Make update number `update` from `batches`; `place` says which they are, for an error."""
         self.places[update] = place
-        # Dropout follows the update's number and the rank alone, so a resumed run draws what the uninterrupted
-        # one drew. The CPU's generator takes 32 bits of a seed: this factor keeps ranks far apart in them.
+        # Dropout follows the update's number and the rank alone: a resumed run draws what it would have.
+        # The CPU's generator takes 32 bits of a seed; the factor keeps the ranks far apart in them.
         torch.manual_seed(self.training.seed * 1_000_003 + update + self.ranks.rank * 0x9E3779B1)
         self.model.train()
         self.update.fill_(update)
