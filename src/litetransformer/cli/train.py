@@ -1,6 +1,5 @@
 """``lite prepare`` and ``lite train``: from a recipe and texts to a model."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +17,7 @@ from litetransformer.cli.options import (
     use_threads,
 )
 from litetransformer.cli.output import json_line, millions, write_table, write_text
+from litetransformer.cli.progress import PreparingProgress
 from litetransformer.cli.texts import NO_TEXTS, Texts, recipe_for
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def prepare(
 
     `lite train` does this by itself; apart, it shows what the texts come to and
     uses more processes. `lite train` with the same RECIPE and --out goes on from
-    it. What is prepared already is checked and left as it is.
+    it. What is prepared already is checked and left as it is; a preparation that
+    was stopped goes on where it was.
 
       lite prepare iwslt14-de-en/lite-160 --out runs/160 --download --workers 4
       lite prepare --preset lite-160 --source a.de --target a.en
@@ -78,7 +79,7 @@ def prepare(
 def _prepare_pairs(recipe: "Recipe", out: Path, workers: int, quiet: bool) -> dict[str, Any]:
     from litetransformer.tasks.prepare import prepare
 
-    prepared = prepare(recipe, out, workers=workers, progress=_progress(quiet))
+    prepared = prepare(recipe, out, workers=workers, progress=PreparingProgress(quiet=quiet))
     return {
         "source_vocabulary": prepared.source.size,
         "target_vocabulary": prepared.target.size,
@@ -90,7 +91,7 @@ def _prepare_pairs(recipe: "Recipe", out: Path, workers: int, quiet: bool) -> di
 def _prepare_text(recipe: "LanguageRecipe", out: Path, workers: int, quiet: bool) -> dict[str, Any]:
     from litetransformer.tasks.prepare_text import prepare_text
 
-    prepared = prepare_text(recipe, out, workers=workers, progress=_progress(quiet))
+    prepared = prepare_text(recipe, out, workers=workers, progress=PreparingProgress(quiet=quiet))
     return {
         "vocabulary": prepared.tokenizer.size,
         "train": _contents(prepared.train, "lines"),
@@ -143,6 +144,9 @@ def train(
       lite train --preset lm-lite-256 --out runs/lm --text train.txt
            --valid-text valid.txt
 
+    On 8 GPUs (docs/distributed.md): torchrun --nproc-per-node 8 -m
+    litetransformer train …; the batches and the losses stay the same.
+
     Leaves in OUT a model for `lite translate --model OUT`, or for the verb of
     its task, and OUT/log.jsonl. Prints progress on stderr, and at the end the
     updates made, the best validation score (bits a token, BLEU or ROUGE-L), the
@@ -163,6 +167,7 @@ def train(
         options: dict[str, Any] = {
             "device": ranks.device(device_for(device)),
             "workers": workers,
+            "progress": PreparingProgress(quiet=silent),
             "accept_changes": accept_changes,
             "report": Report(out, quiet=silent, tensorboard=tensorboard and ranks.first),
             "ranks": ranks,
@@ -199,17 +204,3 @@ def train(
         f"{out}: {progress.update:,} updates · {best}{millions(counted.params)} parameters "
         f"({millions(counted.params_total)} with tables) · {progress.seconds:,.0f} s"
     )
-
-
-def _progress(quiet: bool) -> Callable[[str, int], None]:
-    """Tells on stderr which part of the preparation begins."""
-    import sys
-
-    told: set[str] = set()
-
-    def tell(what: str, _rows: int) -> None:
-        if what not in told and not quiet and sys.stderr is not None:
-            told.add(what)
-            print(f"preparing: {what}", file=sys.stderr, flush=True)
-
-    return tell
