@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from litetransformer.ops.dispatch import Op
-from litetransformer.ops.windowed_sum import band, grouped, shift
+from litetransformer.ops.windowed_sum import band, grouped, shift, triton
 from litetransformer.ops.windowed_sum.reference import windowed_sum as reference
 
 SHORT = 256
@@ -30,3 +30,4 @@ windowed_sum = Op("windowed_sum", reference, _choose)
 windowed_sum.register("shift", shift.windowed_sum, shift.why_not)
 windowed_sum.register("band", band.windowed_sum, band.why_not)
 windowed_sum.register("grouped", grouped.windowed_sum, grouped.why_not)
+windowed_sum.register("triton", triton.windowed_sum, triton.why_not)

@@ -1,0 +1,207 @@
+"""Triton kernels for taps that are the same at every position, and their gradients.
+
+A program keeps one head's band in registers and goes through several tiles of the batch with it. The
+gradient of the taps is the sum along the diagonals of (upstream × windowᵀ): each program adds up its tiles'
+products and writes one row; `finish` adds the rows up. Nothing is added atomically, so the same input gives
+the same bits.
+"""
+
+from typing import no_type_check
+
+import triton
+import triton.language as tl
+
+from litetransformer.ops.windowed_sum.triton_band import dropped, multiply
+
+
+@triton.jit
+@no_type_check
+def normaliser(taps, head, taps_a_head: tl.constexpr, wide: tl.constexpr):
+    """The largest of a head's logits and the sum of their exponentials above it."""
+    index = tl.arange(0, wide)
+    logits = tl.load(taps + head * taps_a_head + index, mask=index < taps_a_head, other=-float("inf"))
+    logits = logits.to(tl.float32)
+    top = tl.max(logits, 0)
+    return top, tl.sum(tl.exp(logits - top), 0)
+
+
+@triton.jit
+@no_type_check
+def weigh(
+    taps, seed, head, tap, inside, top, total,
+    taps_a_head: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr,
+):  # fmt: skip
+    """The weights of the taps with these numbers, zero where not `inside`."""
+    index = head * taps_a_head + tap
+    weight = tl.load(taps + index, mask=inside, other=0.0).to(tl.float32)
+    if softmax:
+        weight = tl.exp(weight - top) / total
+    if rate > 0.0:
+        weight = weight * dropped(index, tl.load(seed), rate)
+    return tl.where(inside, weight, 0.0)
+
+
+@triton.jit
+@no_type_check
+def forward(
+    x, taps, seed, out, length, tiles, all_tiles, left, reach, step, group, x_batch, x_row,
+    heads: tl.constexpr, channels: tl.constexpr, taps_a_head: tl.constexpr,
+    rows: tl.constexpr, columns: tl.constexpr, block: tl.constexpr, wide: tl.constexpr,
+    groups: tl.constexpr, turns: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr,
+    precise: tl.constexpr,
+):  # fmt: skip
+    """`turns` tiles of one head of the output."""
+    head = tl.program_id(0) % heads
+    first = (tl.program_id(0) // heads) * turns
+    row, column, lane = tl.arange(0, rows), tl.arange(0, columns), tl.arange(0, block)
+    top, total = 0.0, 1.0
+    if softmax:
+        top, total = normaliser(taps, head, taps_a_head, wide)
+    place = column[None, :] - row[:, None] + left - reach
+    inside = (place >= 0) & (place < group)
+    if groups == 1:
+        band = weigh(taps, seed, head, place, inside, top, total, taps_a_head, softmax, rate)
+        band = band.to(x.dtype.element_ty)
+    for turn in range(turns):
+        tile = first + turn
+        batch = (tile // tiles).to(tl.int64)
+        begin = (tile % tiles) * step
+        until = tl.where(tile < all_tiles, length, 0)
+        position = begin + row
+        written = (row < step) & (position < until)
+        for start in range(0, channels, block):
+            channel = start + lane
+            here = head * channels + channel
+            summed = tl.zeros((rows, block), tl.float32)
+            for index in range(groups):
+                near = begin - reach + index * group + column
+                if groups > 1:
+                    tap = place + index * group
+                    band = weigh(
+                        taps, seed, head, tap, inside & (tap < taps_a_head), top, total,
+                        taps_a_head, softmax, rate,
+                    ).to(x.dtype.element_ty)  # fmt: skip
+                window = tl.load(
+                    x + batch * x_batch + near[:, None] * x_row + here[None, :],
+                    mask=((near >= 0) & (near < until))[:, None] & (channel < channels)[None, :],
+                    other=0.0,
+                )
+                summed = multiply(band, window, summed, precise)
+            tl.store(
+                out + (batch * length + position[:, None]) * (heads * channels) + here[None, :],
+                summed.to(out.dtype.element_ty),
+                mask=written[:, None] & (channel < channels)[None, :],
+            )
+
+
+@triton.jit
+@no_type_check
+def backward(
+    upstream, x, taps, seed, x_gradient, partial, length, tiles, all_tiles, left, reach, back, step, group,
+    upstream_batch, upstream_row, x_batch, x_row,
+    heads: tl.constexpr, channels: tl.constexpr, taps_a_head: tl.constexpr,
+    rows: tl.constexpr, columns: tl.constexpr, block: tl.constexpr, group_block: tl.constexpr,
+    wide: tl.constexpr, groups: tl.constexpr, turns: tl.constexpr, softmax: tl.constexpr,
+    rate: tl.constexpr, precise: tl.constexpr,
+):  # fmt: skip
+    """`turns` tiles of one head of the gradient of x, and these tiles' share in that of the weights.
+
+    With several groups of taps, the second grid axis says whose share; its first program writes x's gradient.
+    """
+    head = tl.program_id(0) % heads
+    share = tl.program_id(0) // heads
+    mine = tl.program_id(1)
+    row, column, lane = tl.arange(0, rows), tl.arange(0, columns), tl.arange(0, block)
+    top, total = 0.0, 1.0
+    if softmax:
+        top, total = normaliser(taps, head, taps_a_head, wide)
+    place = row[:, None] - column[None, :] + left + back
+    inside = (place >= 0) & (place < group)
+    if groups == 1:
+        band = weigh(taps, seed, head, place, inside, top, total, taps_a_head, softmax, rate)
+        band = band.to(x.dtype.element_ty)
+    products = tl.zeros((rows, columns), tl.float32)
+    for turn in range(turns):
+        tile = share * turns + turn
+        batch = (tile // tiles).to(tl.int64)
+        begin = (tile % tiles) * step
+        until = tl.where(tile < all_tiles, length, 0)
+        position = begin + row
+        written = (row < step) & (position < until)
+        for start in range(0, channels, block):
+            channel = start + lane
+            here = head * channels + channel
+            exists = (channel < channels)[None, :]
+            own = tl.load(
+                upstream + batch * upstream_batch + position[:, None] * upstream_row + here[None, :],
+                mask=written[:, None] & exists,
+                other=0.0,
+            )
+            near = begin - reach + mine * group + column
+            window = tl.load(
+                x + batch * x_batch + near[:, None] * x_row + here[None, :],
+                mask=((near >= 0) & (near < until))[:, None] & exists,
+                other=0.0,
+            )
+            products = multiply(own, tl.trans(window), products, precise)
+            if mine == 0:
+                summed = tl.zeros((rows, block), tl.float32)
+                for index in range(groups):
+                    if groups > 1:
+                        tap = place + index * group
+                        band = weigh(
+                            taps, seed, head, tap, inside & (tap < taps_a_head), top, total,
+                            taps_a_head, softmax, rate,
+                        ).to(x.dtype.element_ty)  # fmt: skip
+                    near = begin - back - index * group + column
+                    window = tl.load(
+                        upstream + batch * upstream_batch + near[:, None] * upstream_row + here[None, :],
+                        mask=((near >= 0) & (near < until))[:, None] & exists,
+                        other=0.0,
+                    )
+                    summed = multiply(band, window, summed, precise)
+                tl.store(
+                    x_gradient + (batch * length + position[:, None]) * (heads * channels) + here[None, :],
+                    summed.to(x_gradient.dtype.element_ty),
+                    mask=written[:, None] & exists,
+                )
+    # Product (i, j) belongs to tap j − i + left − reach of the group.
+    tap = tl.arange(0, group_block)
+    found = tap[None, :] + row[:, None] - left + reach
+    there = (found >= 0) & (found < columns)
+    diagonal = tl.gather(products, tl.minimum(tl.maximum(found, 0), columns - 1), 1)
+    gradient = tl.sum(tl.where(there, diagonal, 0.0), 0)
+    tl.store(
+        partial + (share * heads + head) * taps_a_head + mine * group + tap,
+        gradient,
+        mask=(tap < group) & (mine * group + tap < taps_a_head),
+    )
+
+
+@triton.jit
+@no_type_check
+def finish(
+    partial, taps, seed, gradient, shares,
+    heads: tl.constexpr, taps_a_head: tl.constexpr, rounds: tl.constexpr, block: tl.constexpr,
+    wide: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr,
+):  # fmt: skip
+    """One head's gradient of the taps: the shares added up, then back through dropout and the softmax."""
+    head = tl.program_id(0)
+    tap, share = tl.arange(0, wide), tl.arange(0, block)
+    exists = tap < taps_a_head
+    summed = tl.zeros((wide,), tl.float32)
+    for turn in range(rounds):
+        mine = turn * block + share
+        found = tl.load(
+            partial + (mine[:, None] * heads + head) * taps_a_head + tap[None, :],
+            mask=(mine < shares)[:, None] & exists[None, :],
+            other=0.0,
+        )
+        summed += tl.sum(found, 0)
+    if rate > 0.0:
+        summed = summed * dropped(head * taps_a_head + tap, tl.load(seed), rate)
+    if softmax:
+        top, total = normaliser(taps, head, taps_a_head, wide)
+        weight = weigh(taps, seed, head, tap, exists, top, total, taps_a_head, True, 0.0)
+        summed = weight * (summed - tl.sum(weight * summed, 0))
+    tl.store(gradient + head * taps_a_head + tap, summed, mask=exists)

@@ -1,0 +1,162 @@
+"""The Triton kernels equal their references: on a GPU as they are, elsewhere under Triton's interpreter.
+
+The interpreter runs in fp32 and fp16: its matrix product does not know bf16.
+"""
+
+import pytest
+import torch
+
+from litetransformer.core.tokens import PAD
+from litetransformer.ops.cross_entropy import cross_entropy
+from litetransformer.ops.dispatch import use
+from litetransformer.ops.windowed_softmax_sum import reference as softmax_reference
+from litetransformer.ops.windowed_softmax_sum import windowed_softmax_sum
+from litetransformer.ops.windowed_sum import reference, windowed_sum
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def interpret(patch):
+    if DEVICE == "cpu":
+        patch.setenv("TRITON_INTERPRET", "1")
+
+
+with pytest.MonkeyPatch.context() as patch:
+    # Triton reads this when its own functions are defined, and again when ours are.
+    interpret(patch)
+    pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
+
+TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}
+SHAPES = [
+    # batch, length, channels, heads, taps
+    (2, 13, 12, 4, 5),
+    (3, 1, 8, 2, 3),
+    (2, 20, 24, 2, 31),  # more taps than positions
+    (1, 71, 40, 2, 7),  # several tiles
+    (1, 67, 6, 1, 80),  # several groups of taps
+    (1, 35, 66, 1, 4),  # several blocks of channels
+    (1, 33, 6, 6, 2),  # a channel a head
+]
+
+
+@pytest.fixture(autouse=True)
+def _interpreter(monkeypatch):
+    interpret(monkeypatch)
+
+
+def gradients(function, inputs, upstream):
+    out = function(*inputs)
+    return out, *torch.autograd.grad(out, inputs, upstream)
+
+
+def assert_near(found, expected, dtype):
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == dtype
+        distance = (one.double() - other).detach().norm() / other.detach().norm().clamp_min(1e-9)
+        assert distance.item() < TOLERANCES[dtype]
+
+
+def inputs(shape, dynamic, dtype=torch.float32):
+    batch, length, channels, heads, taps = shape
+    x = torch.randn(length, batch, channels, device=DEVICE, dtype=dtype).transpose(0, 1)
+    size = (batch, length, heads, taps) if dynamic else (heads, taps)
+    weights = torch.randn(size, device=DEVICE, dtype=dtype)
+    upstream = torch.randn(batch, channels, length, device=DEVICE, dtype=dtype).transpose(1, 2)
+    return (x.requires_grad_(), weights.requires_grad_()), upstream
+
+
+def doubled(tensors):
+    return tuple(tensor.detach().double().requires_grad_() for tensor in tensors)
+
+
+def compare(op, definition, shape, dynamic, dtype, *options):
+    given, upstream = inputs(shape, dynamic, dtype)
+    expected = gradients(lambda x, w: definition(x, w, *options), doubled(given), upstream.double())
+    with use(op, "triton"):
+        found = gradients(lambda x, w: op(x, w, *options), given, upstream)
+    assert_near(found, expected, dtype)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sum_and_gradients_equal_the_references(shape, dynamic):
+    for left in {shape[-1] - 1, shape[-1] // 2}:
+        compare(windowed_sum, reference, shape, dynamic, torch.float32, left)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_half_precision_adds_up_in_full(dynamic):
+    compare(windowed_sum, reference, (2, 40, 24, 2, 31), dynamic, torch.float16, 30)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("taps", [3, 31, 63, 80])
+@pytest.mark.parametrize("length", [31, 333])
+def test_bfloat16_on_a_gpu(length, taps, dynamic):
+    compare(windowed_sum, reference, (3, length, 248, 4, taps), dynamic, torch.bfloat16, taps - 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_a_gpu_gives_the_same_bits_every_time_and_when_compiled(dynamic):
+    given, upstream = inputs((8, 300, 80, 4, 31), dynamic, torch.bfloat16)
+    with use(windowed_sum, "triton"):
+        first = gradients(lambda x, w: windowed_sum(x, w, 30), given, upstream)
+        again = gradients(lambda x, w: windowed_sum(x, w, 30), given, upstream)
+        compiled = torch.compile(lambda x, w: windowed_sum(x, w, 30), fullgraph=True)
+        traced = gradients(compiled, given, upstream)
+    for one, other, third in zip(first, again, traced, strict=True):
+        assert torch.equal(one, other)
+        assert torch.equal(one, third)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("shape", SHAPES[:4])
+def test_softmax_and_dropout_of_the_taps_in_the_kernel(shape, dynamic, rate):
+    options = (shape[-1] // 2, rate, torch.tensor(12345678901, device=DEVICE))
+    compare(windowed_softmax_sum, softmax_reference, shape, dynamic, torch.float32, *options)
+
+
+def test_more_taps_than_a_softmax_takes_are_refused_by_name():
+    (x, logits), _ = inputs((1, 4, 4, 2, 65), False)
+    with use(windowed_softmax_sum, "triton"), pytest.raises(ValueError, match="at most 64 taps, not 65"):
+        windowed_softmax_sum(x, logits, 64)
+
+
+def test_double_precision_is_refused_by_name():
+    (x, weights), _ = inputs((1, 4, 4, 2, 3), False)
+    with (
+        use(windowed_sum, "triton"),
+        pytest.raises(ValueError, match=r"fp32, bf16 and fp16, not torch\.float64"),
+    ):
+        windowed_sum(x.double(), weights.double(), 2)
+
+
+def test_autocast_gives_its_own_type():
+    (x, weights), _ = inputs((1, 9, 8, 2, 3), False)
+    with use(windowed_sum, "triton"), torch.autocast(DEVICE, torch.float16):
+        assert windowed_sum(x, weights, 2).dtype == torch.float16
+
+
+def precise_loss(features, table, targets, smoothing):
+    """The reference's equation in the precision of its arguments; the reference itself stops at fp32."""
+    losses = -(features @ table.T).log_softmax(-1)
+    losses = (1 - smoothing) * losses.gather(-1, targets[..., None])[..., 0] + smoothing * losses.mean(-1)
+    return losses[targets != PAD].sum()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("vocabulary", [7, 5003])
+def test_the_loss_over_logits_and_its_gradients(vocabulary, smoothing):
+    features, table = torch.randn(3, 11, 5, device=DEVICE), torch.randn(vocabulary, 5, device=DEVICE)
+    given, targets = (features.requires_grad_(), table.requires_grad_()), torch.randint(0, 7, (3, 11))
+    targets = targets.to(DEVICE)
+    one = torch.ones((), device=DEVICE)
+    expected = gradients(lambda f, t: precise_loss(f, t, targets, smoothing), doubled(given), one)
+    with use(cross_entropy, "chunked"):
+        found = gradients(lambda f, t: cross_entropy(f, t, targets, smoothing), given, one)
+    assert_near(found, expected, torch.float32)
