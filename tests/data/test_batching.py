@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.tokens import EOS, PAD
-from litetransformer.data.batching import (
-    Batch,
-    BatchPlan,
-    collate,
-    epoch_batches,
-    in_order_batches,
-    length_ladder,
-)
+from litetransformer.data.batching import BatchPlan, collate
+from litetransformer.data.epochs import Batch, epoch_batches, in_order_batches, length_ladder
 from litetransformer.data.store import write_store
 
 

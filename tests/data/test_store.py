@@ -214,7 +214,7 @@ def test_offsets_of_other_tokens_do_not_open(store):
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("version", 2, "version 2 of the format"),
+        ("version", 3, "version 3 of the format"),
         ("rows", 0, "at least one row"),
         ("rows", -1, "at least one row"),
         ("rows", "5", "rows: '5' is not a whole number"),

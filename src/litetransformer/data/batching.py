@@ -1,8 +1,4 @@
-"""Batches of rows of about the same length, the same ones in the same order every time.
-
-A row belongs to the shortest length of a ladder that holds both its sides. A batch has rows of one length L
-only, at most ``budget // L`` of them, so that a side never has more than `budget` tokens, padding included.
-"""
+"""Batches of rows of about the same length, the same ones in the same order every time: see `epochs`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,25 +7,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from litetransformer.core.errors import InputError
 from litetransformer.core.tokens import EOS, PAD
-from litetransformer.data.store import Side, TokenStore
+from litetransformer.data.epochs import (
+    Batch,
+    LargeEpoch,
+    Rungs,
+    epoch_batches,
+    in_order_batches,
+    length_ladder,
+)
+from litetransformer.data.side import Side
+from litetransformer.data.store import TokenStore
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-_GROWTH = 1.2
-_MULTIPLE = 8
+AT_ONCE = 2**22
+"""Up to so many rows are shuffled at once, about 28 bytes each; of more, batches are made one by one."""
 
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Which rows of a store go together; padded to `length`, there would be room for `rows` of them."""
-
-    indices: NDArray[np.int64]
-    length: int
-    rows: int
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +62,13 @@ class TrainingBatch:
 class BatchPlan:
     """The batches of a store, for any epoch, without keeping them: what the training loop reads.
 
-    `epoch(n)` is the same list every time, so going on from batch k of epoch n is ``epoch(n)[k:]``. With
+    `epoch(n)` is the same sequence every time, so going on from batch k of epoch n is ``epoch(n)[k:]``. With
     `fixed` every batch of one length has the same shape (for compiled models), else it is cut to its longest
     row. Rank r of `world` loads rows r, r + world, … of each batch.
+
+    A row of a store takes a byte or two, its length. Where there are more than `at_once` rows it takes four
+    more and nothing else grows with them: an epoch's batches are then made when they are asked for, in an
+    order drawn otherwise than that of fewer rows.
     """
 
     def __init__(
@@ -79,14 +80,18 @@ class BatchPlan:
         fixed: bool = False,
         rank: int = 0,
         world: int = 1,
+        at_once: int = AT_ONCE,
     ) -> None:
         self.store, self.budget, self.seed = store, budget, seed
         self.fixed, self.rank, self.world = fixed, rank, world
-        self.lengths = np.maximum(store.source_lengths, store.target_lengths).astype(np.int32)
+        self.lengths = longer_sides(store)
         self.ladder = length_ladder(int(self.lengths.max()))
+        self._rungs = Rungs(self.lengths, self.ladder) if len(self.lengths) > at_once else None
 
-    def epoch(self, number: int) -> list[Batch]:
+    def epoch(self, number: int) -> Sequence[Batch]:
         """The batches of epoch `number`, from 0, in their order."""
+        if self._rungs is not None:
+            return LargeEpoch(self._rungs, self.budget, self.seed, number)
         return epoch_batches(self.lengths, self.budget, self.ladder, self.seed, number)
 
     def in_order(self) -> list[Batch]:
@@ -98,33 +103,19 @@ class BatchPlan:
         return collate(self.store, batch, fixed=self.fixed, rank=self.rank, world=self.world)
 
 
-def length_ladder(longest: int) -> tuple[int, ...]:
-    """Lengths to pad to: multiples of 8, each about a fifth above the last, until one holds `longest`."""
-    top = _MULTIPLE * -(-longest // _MULTIPLE)
-    ladder = [_MULTIPLE]
-    while ladder[-1] < top:
-        step = max(_MULTIPLE, round(ladder[-1] * (_GROWTH - 1) / _MULTIPLE) * _MULTIPLE)
-        ladder.append(min(ladder[-1] + step, top))
-    return tuple(ladder)
+def longer_sides(store: TokenStore) -> NDArray[np.signedinteger[Any]]:
+    """The tokens of the longer side of each row, in the smallest signed type that holds them all."""
+    sides = (store.sides["source"], store.sides["target"])
+    blocks = [(first, min(first + _BLOCK, len(store))) for first in range(0, len(store), _BLOCK)]
 
+    def longer(block: tuple[int, int]) -> NDArray[np.int64]:
+        return np.maximum(*(side.lengths_of(*block) for side in sides))
 
-def epoch_batches(
-    lengths: NDArray[np.integer[Any]], budget: int, ladder: Sequence[int], seed: int, epoch: int
-) -> list[Batch]:
-    """Every row once, in shuffled batches in shuffled order; a pure function of its arguments.
-
-    `lengths` has the longer side of each row, EOS included. Raises InputError for a row that is
-    longer than the whole ladder.
-    """
-    generator = np.random.PCG64(np.random.SeedSequence([seed, epoch]))
-    order = shuffled(len(lengths), generator)
-    batches = _fill(order, lengths, budget, ladder)
-    return [batches[place] for place in shuffled(len(batches), generator)]
-
-
-def in_order_batches(lengths: NDArray[np.integer[Any]], budget: int, ladder: Sequence[int]) -> list[Batch]:
-    """Every row once, rows and batches from short to long, rows of equal length in the store's order."""
-    return _fill(np.argsort(lengths, kind="stable"), lengths, budget, ladder)
+    longest = max(int(longer(block).max()) for block in blocks)
+    lengths = np.empty(len(store), np.min_scalar_type(-longest - 1))
+    for block in blocks:
+        lengths[slice(*block)] = longer(block)
+    return lengths
 
 
 def collate(
@@ -149,30 +140,6 @@ def collate(
     ends = store.sides["target"].offsets
     others = 0 if world == 1 else int((ends[batch.indices + 1] - ends[batch.indices]).sum()) - tokens
     return TrainingBatch(tuple(map(torch.from_numpy, (sources, inputs, targets))), tokens, others)
-
-
-def shuffled(count: int, generator: np.random.PCG64) -> NDArray[np.int64]:
-    """The numbers from 0 to `count` − 1 in an order drawn by `generator`."""
-    # NumPy keeps the raw stream of a bit generator for ever, but not what `permutation` makes of it.
-    return np.argsort(generator.random_raw(count), kind="stable")
-
-
-def _fill(
-    order: NDArray[np.int64], lengths: NDArray[np.integer[Any]], budget: int, ladder: Sequence[int]
-) -> list[Batch]:
-    """Batches of one length of the ladder each, filled with the rows of `order` as they come."""
-    if len(lengths) and (longest := int(lengths.max())) > ladder[-1]:
-        raise InputError(f"a row of {longest} tokens is longer than the longest batch, {ladder[-1]}")
-    rungs = np.searchsorted(ladder, lengths[order]).astype(np.uint16)
-    by_rung = order[np.argsort(rungs, kind="stable")]
-    ends = np.cumsum(np.bincount(rungs, minlength=len(ladder)))
-    batches = []
-    for length, start, end in zip(ladder, [0, *ends[:-1]], ends, strict=True):
-        rows = max(1, budget // length)
-        batches += [
-            Batch(by_rung[first : min(first + rows, end)], length, rows) for first in range(start, end, rows)
-        ]
-    return batches
 
 
 def _padded(side: Side, indices: NDArray[np.int64], rows: int, length: int | None) -> NDArray[np.int64]:

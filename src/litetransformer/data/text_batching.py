@@ -4,13 +4,13 @@ Block i of length L has the tokens i L to (i + 1) L − 1 to predict, wherever l
 is the token before it, which for the first of all is EOS: a text begins as a line does.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from litetransformer.core.tokens import EOS, PAD
-from litetransformer.data.batching import Batch, TrainingBatch, shuffled
+from litetransformer.data.batching import TrainingBatch
+from litetransformer.data.epochs import Batch, epoch_generator, shuffled
+from litetransformer.data.side import Array
 from litetransformer.data.store import TokenStore
 
 SIDE = "text"
@@ -44,8 +44,7 @@ class TextPlan:
 
     def epoch(self, number: int) -> list[Batch]:
         """The batches of epoch `number`, from 0: every block once, shuffled by the seed and the epoch."""
-        generator = np.random.PCG64(np.random.SeedSequence([self.seed, number]))
-        return self._batches(shuffled(self.blocks, generator))
+        return self._batches(shuffled(self.blocks, epoch_generator(self.seed, number)))
 
     def in_order(self) -> list[Batch]:
         """The batches for validation: every block once, from the first to the last."""
@@ -71,7 +70,7 @@ class TextPlan:
 
 
 def blocks(
-    tokens: NDArray[Any], starts: NDArray[np.int64], length: int, rows: int | None = None
+    tokens: Array, starts: NDArray[np.int64], length: int, rows: int | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The given tokens and those to predict of the blocks at `starts`, (rows, length).
 

@@ -1,7 +1,8 @@
 """From raw text to what training reads: tokenizers, token stores and the validation text, in one folder."""
 
+import functools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from litetransformer.tasks.recipe import Recipe, Vocabulary
 from litetransformer.tasks.record import (
     DATA,
     RECORD,
+    Preparing,
+    Progress,
     checked_stores,
     content_of,
     prepared_before,
-    write_record,
+    silent,
+    told,
 )
 
 
@@ -44,12 +48,13 @@ def prepare(
     folder: Path,
     *,
     workers: int = 1,
-    progress: Callable[[str, int], None] = lambda _what, _rows: None,
+    progress: Progress = silent,
 ) -> Prepared:
     """Learn the tokenizers from the training text and write the token stores under `folder`.
 
     What a finished preparation of the same recipe and the same texts left is used as it is. `prepared.json`
-    is written last, so a preparation that was cut short is done again.
+    is written last; a preparation that was cut short goes on after its tokenizers, and after the last shard
+    of a store that it finished, to the same bytes.
 
     Raises InputError where text is missing or wrong, or where `folder` was prepared for something else.
     """
@@ -59,41 +64,49 @@ def prepare(
             field="data",
             remedy="name a data folder, or --source, --target, --valid-source and --valid-target",
         )
-    wanted = _inputs(recipe)
-    if (found := prepared_before(folder, wanted, _open)) is not None:
-        return found
-    source, target = _tokenizers(recipe, progress)
-    files = save_tokenizers(folder, source, target)
-    longest, ratio = recipe.train.longest, recipe.data.longest_ratio
-    for split, pairs in (("train", recipe.data.train), ("valid", recipe.data.valid)):
-        write_store(
-            folder / DATA / split,
-            read_pairs(pairs),
-            source,
-            target,
-            longest=longest,
-            longest_ratio=ratio if split == "train" else 0.0,
-            truncate_source=recipe.data.truncate_source,
-            workers=workers,
-            progress=lambda rows, split=split: progress(split, rows),  # type: ignore[misc]
-        )
-    lines = (
-        json.dumps({"source": s, "target": t}, ensure_ascii=False) for s, t in read_pairs(recipe.data.valid)
-    )
-    write_atomically(folder / DATA / "valid.jsonl", "".join(f"{line}\n" for line in lines).encode())
-    facts = {
-        "inputs": wanted,
-        "source": to_json(files[0]),
-        "target": to_json(files[1]),
-        "valid_text": sha256_of_file(folder / DATA / "valid.jsonl"),
-    }
-    return _open(folder, write_record(folder, facts))
+    for pairs in (recipe.data.train, recipe.data.valid):
+        # A file that is missing, or of another kind, is said before any work is done.
+        read_pairs(pairs)
+    with told(progress):
+        return _prepare(recipe, folder, workers, progress)
 
 
 def with_texts(recipe: Recipe, train: TextPairs | None, valid: TextPairs | None) -> Recipe:
     """`recipe` with these texts in place of its own, where they are given."""
     data = replace(recipe.data, train=train or recipe.data.train, valid=valid or recipe.data.valid)
     return replace(recipe, data=data)
+
+
+def _prepare(recipe: Recipe, folder: Path, workers: int, progress: Progress) -> Prepared:
+    assert recipe.data.train is not None
+    assert recipe.data.valid is not None
+    progress("checksums of the texts", 0, None)
+    wanted = _inputs(recipe)
+    if (found := prepared_before(folder, wanted, _open, progress)) is not None:
+        return found
+    preparing = Preparing(folder, wanted, progress)
+    known = noted_tokenizers(preparing, ("source", "target"))
+    source, target = known or _tokenizers(recipe, preparing)
+    for split, pairs in (("train", recipe.data.train), ("valid", recipe.data.valid)):
+        preparing.store(
+            split,
+            functools.partial(
+                write_store,
+                pairs=read_pairs(pairs),
+                source_tokenizer=source,
+                target_tokenizer=target,
+                longest=recipe.train.longest,
+                longest_ratio=recipe.data.longest_ratio if split == "train" else 0.0,
+                truncate_source=recipe.data.truncate_source,
+                workers=workers,
+            ),
+        )
+    lines = (
+        json.dumps({"source": s, "target": t}, ensure_ascii=False) for s, t in read_pairs(recipe.data.valid)
+    )
+    text = folder / DATA / "valid.jsonl"
+    write_atomically(text, "".join(f"{line}\n" for line in lines).encode())
+    return _open(folder, preparing.finish(valid_text=sha256_of_file(text)))
 
 
 def _inputs(recipe: Recipe) -> dict[str, Any]:
@@ -118,15 +131,32 @@ def _content(pairs: TextPairs) -> list[str | None]:
     return [*content_of(paths), pairs.source_field, pairs.target_field]
 
 
-def _tokenizers(recipe: Recipe, progress: Callable[[str, int], None]) -> tuple[Tokenizer, Tokenizer]:
+def noted_tokenizers(preparing: Preparing, sides: Sequence[str]) -> tuple[Tokenizer, ...] | None:
+    """The tokenizers that a killed preparation left, if it left them all and they are as it wrote them."""
+    try:
+        noted = [from_json(preparing.facts.get(side), TokenizerFile) for side in sides]
+        found = tuple(load_tokenizer(preparing.folder / file.file, digest=file.sha256) for file in noted)
+    except InputError:
+        return None
+    preparing.progress("vocabulary: kept as it was learned before", 0, None)
+    return found
+
+
+def _tokenizers(recipe: Recipe, preparing: Preparing) -> tuple[Tokenizer, Tokenizer]:
+    source, target = _learned(recipe, preparing)
+    files = save_tokenizers(preparing.folder, source, target)
+    preparing.note(source=to_json(files[0]), target=to_json(files[1]))
+    return source, target
+
+
+def _learned(recipe: Recipe, preparing: Preparing) -> tuple[Tokenizer, Tokenizer]:
     assert recipe.data.train is not None
     train, vocabulary = recipe.data.train, recipe.vocabulary
-    progress("vocabulary", 0)
     if vocabulary.kind == "moses":
         from litetransformer.data.moses import train_moses
 
         return train_moses(
-            read_pairs(train),
+            preparing.read(read_pairs(train)),
             source_language=recipe.data.source_language,
             target_language=recipe.data.target_language,
             merges=vocabulary.size,
@@ -135,9 +165,10 @@ def _tokenizers(recipe: Recipe, progress: Callable[[str, int], None]) -> tuple[T
         )
 
     if vocabulary.joint:
-        both = learn_tokenizer((text for pair in read_pairs(train) for text in pair), vocabulary)
+        pairs = preparing.read(read_pairs(train))
+        both = learn_tokenizer((text for pair in pairs for text in pair), vocabulary)
         return both, both
-    sides = ((pair[side] for pair in read_pairs(train)) for side in (0, 1))
+    sides = ((pair[side] for pair in preparing.read(read_pairs(train))) for side in (0, 1))
     source, target = (learn_tokenizer(lines, vocabulary) for lines in sides)
     return source, target
 

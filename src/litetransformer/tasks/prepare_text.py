@@ -1,6 +1,6 @@
 """From running text to what training reads: a tokenizer and token stores, in one folder."""
 
-from collections.abc import Callable
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,18 @@ from litetransformer.data.store import TokenStore, write_sides
 from litetransformer.data.text_batching import SIDE
 from litetransformer.data.tokenizer import Tokenizer, load_tokenizer
 from litetransformer.tasks.model_folder import TokenizerFile, save_tokenizers
-from litetransformer.tasks.prepare import learn_tokenizer
+from litetransformer.tasks.prepare import learn_tokenizer, noted_tokenizers
 from litetransformer.tasks.recipe import LanguageRecipe
 from litetransformer.tasks.record import (
-    DATA,
     RECORD,
     SPLITS,
+    Preparing,
+    Progress,
     checked_stores,
     content_of,
     prepared_before,
-    write_record,
+    silent,
+    told,
 )
 
 SPLIT_NAMES = {"train": ("train",), "valid": ("valid", "val", "dev", "validation"), "test": ("test",)}
@@ -44,7 +46,7 @@ def prepare_text(
     folder: Path,
     *,
     workers: int = 1,
-    progress: Callable[[str, int], None] = lambda _what, _rows: None,
+    progress: Progress = silent,
 ) -> PreparedText:
     """Learn the tokenizer from the training text and write the token stores under `folder`; see `prepare`.
 
@@ -57,22 +59,35 @@ def prepare_text(
             remedy="name a data folder, or --text and --valid-text",
         )
     texts = (recipe.data.train, recipe.data.valid)
-    wanted = {"text": content_of(texts), "vocabulary": to_json(recipe.vocabulary)}
-    if (found := prepared_before(folder, wanted, _open)) is not None:
-        return found
-    progress("vocabulary", 0)
-    tokenizer = learn_tokenizer(read_lines(texts[0]), recipe.vocabulary)
-    file, _ = save_tokenizers(folder, tokenizer, tokenizer)
-    for split, text in zip(SPLITS, texts, strict=True):
-        write_sides(
-            folder / DATA / split,
-            ((line,) for line in read_lines(text)),
-            {SIDE: tokenizer},
-            longest=None,
-            workers=workers,
-            progress=lambda rows, split=split: progress(split, rows),  # type: ignore[misc]
-        )
-    return _open(folder, write_record(folder, {"inputs": wanted, "tokenizer": to_json(file)}))
+    for text in texts:
+        # A file that is missing is said before any work is done.
+        read_lines(text)
+    with told(progress):
+        progress("checksums of the texts", 0, None)
+        wanted = {"text": content_of(texts), "vocabulary": to_json(recipe.vocabulary)}
+        if (found := prepared_before(folder, wanted, _open, progress)) is not None:
+            return found
+        preparing = Preparing(folder, wanted, progress)
+        (tokenizer,) = noted_tokenizers(preparing, ("tokenizer",)) or (_learned(recipe, texts[0], preparing),)
+        for split, text in zip(SPLITS, texts, strict=True):
+            preparing.store(
+                split,
+                functools.partial(
+                    write_sides,
+                    rows=((line,) for line in read_lines(text)),
+                    tokenizers={SIDE: tokenizer},
+                    longest=None,
+                    workers=workers,
+                ),
+            )
+        return _open(folder, preparing.finish())
+
+
+def _learned(recipe: LanguageRecipe, text: str, preparing: Preparing) -> Tokenizer:
+    tokenizer = learn_tokenizer(preparing.read(read_lines(text)), recipe.vocabulary)
+    file, _ = save_tokenizers(preparing.folder, tokenizer, tokenizer)
+    preparing.note(tokenizer=to_json(file))
+    return tokenizer
 
 
 def with_text(recipe: LanguageRecipe, train: str | None, valid: str | None) -> LanguageRecipe:
