@@ -65,6 +65,7 @@ def parser(description: str, systems: tuple[str, ...], out: str) -> argparse.Arg
     options.add_argument("--together", type=int, default=1, help="trainings at a time")
     options.add_argument("--seconds", type=float, default=float("inf"), help="wait no longer for results")
     options.add_argument("--keep", type=Path, help="folder to leave the models of the first seed in")
+    options.set_defaults(usual_systems=list(systems))
     return options
 
 
@@ -91,6 +92,8 @@ def run(
     arguments = (
         f"--data FOLDER --out docs/results/{options.out.name} --seeds {' '.join(map(str, options.seeds))}"
     )
+    if options.systems != options.usual_systems:
+        arguments += f" --systems {' '.join(options.systems)}"
     settings = "".join(f" --set {setting}" for setting in options.settings)
     began = time.monotonic()
     with _shared_gpu(options.together, device), _finished(jobs, measure, options.together) as finished:

@@ -16,16 +16,15 @@ class _File:
     scores: dict[str, tuple[str, str]]
 
 
+_MULTI30K = {
+    "test 2016": ("test", "sacrebleu"),
+    "test 2017": ("test_2017_flickr", "sacrebleu"),
+    "coco 2017": ("test_2017_mscoco", "sacrebleu"),
+    "2016, paper's mode": ("test", "paper"),
+}
 RESULTS = {
-    "multi30k-de-en": _File(
-        "Multi30k De-En, sacreBLEU",
-        {
-            "test 2016": ("test", "sacrebleu"),
-            "test 2017": ("test_2017_flickr", "sacrebleu"),
-            "coco 2017": ("test_2017_mscoco", "sacrebleu"),
-            "2016, paper's mode": ("test", "paper"),
-        },
-    ),
+    "multi30k-de-en": _File("Multi30k De-En, sacreBLEU", _MULTI30K),
+    "multi30k-de-en-laptop": _File("Multi30k De-En on a CPU, sacreBLEU", _MULTI30K),
     "kyotowiki": _File("Kyoto wiki, a word's perplexity", {"test": ("test", "word_perplexity")}),
     "ptb": _File(
         "Penn Treebank, perplexity", {"valid": ("valid", "perplexity"), "test": ("test", "perplexity")}

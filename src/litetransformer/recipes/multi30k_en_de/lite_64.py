@@ -2,7 +2,7 @@
 
     lite train multi30k-en-de/lite-64 --out runs/multi30k-en-de-lite-64 --download
 
-Expected: no row of the paper; 20 minutes on two CPU cores, from the speed of its first epochs.
+Expected: no row of the paper; about ten minutes on two free CPU cores, from the speed of its first epochs.
 Measured: not run.
 """
 
