@@ -125,7 +125,7 @@ def test_a_killed_writer_leaves_a_whole_file_and_what_is_swept(tmp_path):
 
 def test_a_folder_in_the_files_place_and_a_file_in_the_folders_place_are_named(tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match=r"folder: Is a directory"):
+    with pytest.raises(InputError, match=r"folder: is a folder; name a file"):
         files.write_atomically(tmp_path / "folder", NEW)
     (tmp_path / "file").write_bytes(OLD)
     with pytest.raises(InputError, match=r"file/a: "):
@@ -223,3 +223,22 @@ def test_sweeping_removes_partial_files_alone(tmp_path):
     files.sweep_partial(tmp_path)
     files.sweep_partial(tmp_path / "missing")
     assert names(tmp_path) == [".partial-folder", ".partial-link", "kept"]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    files.write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+
+
+def test_a_pipe_or_device_is_never_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("pipe", "null"):
+        with pytest.raises(InputError, match=f"{name}: is a pipe or a device, .*; name a file"):
+            files.write_atomically(tmp_path / name, b"text")
+        assert not (tmp_path / name).is_file()
+    with pytest.raises(InputError, match="is a folder"):
+        files.write_atomically(tmp_path, b"text")

@@ -83,7 +83,7 @@ def test_rules_between_fields_hold_for_the_whole_and_not_on_the_way():
         ("engine.power=" + "9" * 5000, "engine.power: '999"),
         ("engine=3", "engine: 3 is no Engine"),
         ("name=7", "name: 7 is not a string"),
-        ("seats", "'seats' is not FIELD=VALUE; write for example"),
+        ("seats", "'seats' is not FIELD=VALUE; write for example train.updates=1000"),
         ("=3", "'=3' is not FIELD=VALUE"),
         (".=3", ".: Vehicle has no field ''"),
     ],

@@ -10,6 +10,7 @@ from litetransformer.decode.options import SamplingOptions, SearchOptions
     ("kind", "wrong"),
     [
         (SearchOptions, {"beam": 0}),
+        (SearchOptions, {"beam": 1001}),
         (SearchOptions, {"n_best": 5}),
         (SearchOptions, {"n_best": 0}),
         (SearchOptions, {"length_penalty": -0.1}),
@@ -26,6 +27,7 @@ from litetransformer.decode.options import SamplingOptions, SearchOptions
         (SamplingOptions, {"top_p": 0.0}),
         (SamplingOptions, {"top_p": 1.1}),
         (SamplingOptions, {"samples": 0}),
+        (SamplingOptions, {"samples": 10_001}),
         (SamplingOptions, {"longest": 0}),
     ],
 )

@@ -151,3 +151,21 @@ def test_scores_are_json():
     assert json.loads(json.dumps(dataclasses.asdict(score)))["value"] == score.value
     assert str(score).startswith(f"BLEU {score.value:.2f} (nrefs:1|")
     json.dumps(dataclasses.asdict(compare(HYPOTHESES, HYPOTHESES, [REFERENCES], resamples=10)))
+
+
+def test_a_code_with_a_region_scores_as_its_language():
+    texts = ["我喜欢茶。"], [["我喜欢茶。"]]
+    assert bleu(*texts, language="zh-CN").signature == bleu(*texts, language="zh").signature
+    assert "tok:zh" in bleu(*texts, language="ZH_cn").signature
+
+
+@pytest.mark.parametrize("language", ["ja", "ko"])
+def test_a_language_that_needs_another_package_says_which(language, monkeypatch):
+    def refuse(**_):
+        raise RuntimeError("\nextra dependencies\n")
+
+    monkeypatch.setattr("litetransformer.decode.score.BLEU", refuse)
+    with pytest.raises(
+        InputError, match=rf"not installed: {language}; pip install 'sacrebleu\[{language}"
+    ):
+        bleu(["a"], [["a"]], language=language)

@@ -94,3 +94,10 @@ def test_importing_the_module_imports_neither_torch_nor_matplotlib():
         "assert not {'torch', 'matplotlib'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_characters_that_xml_cannot_hold_are_marked():
+    from litetransformer.inspect.figures import _short
+
+    assert _short("a\x1b\x00b") == "a\ufffd\ufffdb"
+    assert _short("ü\t漢") == "ü\t漢"

@@ -164,3 +164,23 @@ def tensors(path):
     from safetensors.torch import load_file
 
     return {name: tensor.numpy().tobytes() for name, tensor in load_file(path).items()}
+
+
+def test_a_model_that_cannot_be_built_is_refused_before_any_work(own, tmp_path, capfd):
+    out = tmp_path / "run"
+    assert main(["train", *own, "--out", str(out), "--quiet", "--set", "model.dim=17"]) == 1
+    assert capfd.readouterr().err.startswith("error: model: dim=17 must be even")
+    assert not out.exists() or not list(out.glob("*.json"))
+
+
+def test_weights_of_another_model_are_refused_whatever_is_accepted(own, tmp_path, capfd):
+    out = tmp_path / "run"
+    assert main(["train", *own, "--out", str(out), "--quiet", "--set", "train.updates=2"]) == 0
+    before = (out / "recipe.json").read_bytes()
+    capfd.readouterr()
+    wider = ["--set", "model.dim=24", "--set", "train.updates=4"]
+    assert main(["train", "--out", str(out), "--quiet", *wider, "--accept-changes"]) == 1
+    expected = f"error: {out}:model: the run here has weights of another model; choose another --out\n"
+    assert capfd.readouterr().err == expected
+    assert (out / "recipe.json").read_bytes() == before
+    assert main(["train", "--out", str(out), "--quiet", "--set", "train.updates=4"]) == 0

@@ -267,3 +267,8 @@ def test_samples_follow_from_the_seed_and_the_lines_number_alone(translator):
     assert_same(translator.translations(lines[5:], sampling=sampling, seed=4, first=5), expected[5:])
     other = translator.translations(lines, sampling=sampling, seed=5)
     assert [found[0].text for found in other] != [found[0].text for found in expected]
+
+
+def test_one_text_in_place_of_lines_is_refused(translator):
+    with pytest.raises(TypeError, match="lines are a list of texts"):
+        translator.translate("rot.")

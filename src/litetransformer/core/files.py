@@ -20,14 +20,21 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     """A binary file that appears under `path` only when the block ends without an exception.
 
     The bytes go to a temporary name in the same folder, are synced, renamed, and the folder is synced, so a
-    crash at any moment leaves the old file or the new one.
+    crash at any moment leaves the old file or the new one. A link stays, and what it leads to is replaced.
 
-    Raises InputError naming `path` when the disk is full or the folder can't be written.
+    Raises InputError naming `path` when the disk is full, the folder can't be written, or `path` is a folder,
+    a pipe or a device.
     """
     written = 0
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        if target.exists() and not target.is_file():
+            what = (
+                "is a folder" if target.is_dir() else "is a pipe or a device, in whose place no file can come"
+            )
+            raise InputError(what, path=path, remedy="name a file")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=target.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
@@ -38,8 +45,8 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         # mkstemp makes files private; what users ask for follows their umask.
         Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-        sync_folder(path.parent)
+        Path(temporary).replace(target)
+        sync_folder(target.parent)
     except OSError as error:
         raise cannot_write(path, error, written) from error
     finally:

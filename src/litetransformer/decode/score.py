@@ -47,6 +47,19 @@ class Comparison:
     signature: str
 
 
+def _sacrebleu(language: str) -> BLEU:
+    """sacreBLEU's metric for a language, whatever its code says of region or script."""
+    code = language.replace("_", "-").split("-")[0].lower()
+    try:
+        return BLEU(trg_lang=code)
+    except RuntimeError as error:
+        raise InputError(
+            f"BLEU of this language needs a package of sacreBLEU's that is not installed: {code}",
+            field="language",
+            remedy=f"pip install 'sacrebleu[{code}]'",
+        ) from error
+
+
 def bleu(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[Reference]],
@@ -65,7 +78,7 @@ def bleu(
     """
     check_lines(hypotheses, references)
     if mode == "sacrebleu":
-        return _score(BLEU(trg_lang=language), hypotheses, references)
+        return _score(_sacrebleu(language), hypotheses, references)
     moses = _moses(language)
     compounds = mode == "paper-compound"
 
@@ -110,7 +123,7 @@ def compare(
     check_lines(baseline, references)
     test = PairedTest(
         [("baseline", baseline), ("system", system)],
-        {"BLEU": BLEU(trg_lang=language)},
+        {"BLEU": _sacrebleu(language)},
         references,  # type: ignore[arg-type]
         test_type="bs",
         n_samples=resamples,

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
 }
 _LONGEST_LABEL = 14
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _MOST_LABELS = 48
 
 
@@ -159,10 +161,12 @@ def _token_ticks(axes: "Axes", rows: Sequence[str], columns: Sequence[str]) -> N
 
 def write_text(where: Any, x: float, y: float, text: str, **options: Any) -> None:
     """Put `text` on a figure or axes as it is: a dollar sign in it is no formula."""
-    where.text(x, y, text, **options).set_parse_math(False)
+    where.text(x, y, _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text), **options).set_parse_math(False)
 
 
 def _short(text: str, longest: int = _LONGEST_LABEL) -> str:
+    """`text` as a label; characters that XML can't hold, and so no SVG, are marked."""
+    text = _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 

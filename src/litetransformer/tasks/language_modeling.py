@@ -15,7 +15,7 @@ from litetransformer.tasks.prepare_text import PreparedText, prepare_text
 from litetransformer.tasks.recipe import LanguageRecipe
 from litetransformer.tasks.record import Progress as Preparation
 from litetransformer.tasks.record import silent
-from litetransformer.tasks.run import open_run, write_recipe
+from litetransformer.tasks.run import CHECKPOINTS, open_run, write_recipe
 from litetransformer.tasks.text_model import TextModel
 from litetransformer.train.cost import Meter
 from litetransformer.train.distributed import ALONE, Ranks
@@ -69,7 +69,7 @@ def train_language_model(
             model,
             plan,
             recipe.train,
-            folder / "checkpoints",
+            folder / CHECKPOINTS,
             evaluate=functools.partial(
                 evaluate, prepared=prepared, recipe=recipe, device=device, card=card, watch=watch
             ),

@@ -17,8 +17,10 @@ from litetransformer.core.files import (
 from litetransformer.core.spec import from_json, to_json
 from litetransformer.tasks.recipe import AnyRecipe
 from litetransformer.train.distributed import ALONE, Ranks
+from litetransformer.train.numbered import numbered_files
+from litetransformer.train.snapshot import STATE
 
-RECIPE = "recipe.json"
+RECIPE, CHECKPOINTS = "recipe.json", "checkpoints"
 MAY_CHANGE = (
     *("train.updates", "train.patience", "train.save_every", "expect", "window", "context"),
     *(f"data.{split}.{side}" for split in ("train", "valid") for side in ("source", "target")),
@@ -37,16 +39,31 @@ def open_run(
 ) -> Iterator[None]:
     """Hold `folder` for a run of `recipe`, without the litter of a killed one; the first of `ranks` does it.
 
-    Raises InputError when another run writes there, or, unless `accept_changes`, when the run in it was
-    started with another recipe.
+    Raises InputError when another run writes there, when the recipe describes no network, or when the run in
+    it was started with another recipe: with `accept_changes` only if its weights don't fit the new one.
     """
+    shapes = _shapes(recipe)
     if not ranks.first:
         yield
         return
     with only_writer(folder):
         sweep_partial(folder)
-        if not accept_changes:
-            _check_unchanged(folder, recipe)
+        if (folder / RECIPE).is_file():
+            before = read_recipe(folder)
+            if not accept_changes:
+                _check_unchanged(folder, before, recipe)
+            # Preparation refuses another vocabulary itself.
+            elif (
+                before.vocabulary == recipe.vocabulary
+                and numbered_files(folder / CHECKPOINTS, STATE)
+                and _shapes(before) != shapes
+            ):
+                raise InputError(
+                    "the run here has weights of another model",
+                    path=folder,
+                    field="model",
+                    remedy="choose another --out",
+                )
         yield
 
 
@@ -63,16 +80,27 @@ def read_recipe(folder: Path) -> AnyRecipe:
     return from_json(without_checksum(read_json(path), path), AnyRecipe, path=str(path))  # type: ignore[type-abstract]
 
 
-def _check_unchanged(folder: Path, recipe: AnyRecipe) -> None:
-    if (folder / RECIPE).is_file():
-        differences = _differences(to_json(read_recipe(folder)), to_json(recipe))
-        if changed := [name for name in differences if not _may_change(name)]:
-            raise InputError(
-                f"the run here was started with another {', '.join(changed)}",
-                path=folder,
-                field=changed[0],
-                remedy="use its own settings, another --out, or --accept-changes to go on with the new ones",
-            )
+def _shapes(recipe: AnyRecipe) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights of the recipe's network, which is not given any memory."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            model = recipe.model.build(*recipe.vocabularies())
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+        raise InputError(str(error).splitlines()[0], field="model", remedy="see `lite show`") from error
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+
+
+def _check_unchanged(folder: Path, before: AnyRecipe, recipe: AnyRecipe) -> None:
+    differences = _differences(to_json(before), to_json(recipe))
+    if changed := [name for name in differences if not _may_change(name)]:
+        raise InputError(
+            f"the run here was started with another {', '.join(changed)}",
+            path=folder,
+            field=changed[0],
+            remedy="use its own settings, another --out, or --accept-changes to go on with the new ones",
+        )
 
 
 def _may_change(name: str) -> bool:

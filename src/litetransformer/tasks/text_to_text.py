@@ -76,8 +76,10 @@ class TextToText(ABC):  # noqa: B024 (a subclass only says what the text is)
         A blank line has the empty text. `prefixes` are texts that the others begin with. With `sampling`,
         they are drawn instead of searched, by `seed` and the line's number, from `first` on.
 
-        Raises ValueError unless there is one prefix for each line.
+        Raises ValueError unless there is one prefix for each line, TypeError for one text in place of lines.
         """
+        if isinstance(lines, str | bytes):
+            raise TypeError("lines are a list of texts; put a single one into brackets")
         if prefixes is not None and len(prefixes) != len(lines):
             raise ValueError(f"{len(prefixes)} prefixes for {len(lines)} lines; give each its own")
         search = replace(self.search, **options)

@@ -18,7 +18,7 @@ from litetransformer.tasks.prepare import Prepared, prepare
 from litetransformer.tasks.recipe import Recipe
 from litetransformer.tasks.record import Progress as Preparation
 from litetransformer.tasks.record import silent
-from litetransformer.tasks.run import open_run, write_recipe
+from litetransformer.tasks.run import CHECKPOINTS, open_run, write_recipe
 from litetransformer.train.cost import Meter
 from litetransformer.train.distributed import ALONE, Ranks
 from litetransformer.train.loop import train
@@ -73,7 +73,7 @@ def train_translator(
             model,
             plan,
             recipe.train,
-            folder / "checkpoints",
+            folder / CHECKPOINTS,
             evaluate=functools.partial(
                 evaluate, prepared=prepared, recipe=recipe, device=device, card=card, watch=watch
             ),

@@ -14,7 +14,7 @@ from litetransformer.core.files import sweep_partial
 from litetransformer.models.tensors import check_tensors, load_tensors, put_weights, save_tensors
 from litetransformer.train.numbered import keep_newest, numbered_files, numbered_path
 
-KEPT = 2
+STATE, KEPT = "state", 2
 
 
 @dataclasses.dataclass
@@ -61,8 +61,8 @@ def take_snapshot(
 
 def save_snapshot(folder: Path, snapshot: Snapshot) -> None:
     """Write a run's state under its update's number and remove all but the newest `KEPT`."""
-    save_tensors(numbered_path(folder, "state", snapshot.update), snapshot.tensors, snapshot.facts)
-    keep_newest(folder, "state", KEPT)
+    save_tensors(numbered_path(folder, STATE, snapshot.update), snapshot.tensors, snapshot.facts)
+    keep_newest(folder, STATE, KEPT)
 
 
 class Saving:
@@ -116,7 +116,7 @@ def load_snapshot(
         return None
     sweep_partial(folder)
     problems: list[InputError] = []
-    for path in numbered_files(folder, "state"):
+    for path in numbered_files(folder, STATE):
         try:
             tensors, facts = load_tensors(path)
             progress = _progress(facts, path)
