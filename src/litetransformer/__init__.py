@@ -1,4 +1,4 @@
-"""Lite Transformer: small translation models with long-short range attention.
+"""Lite Transformer: small models that translate, summarize and write, with long-short range attention.
 
 >>> import litetransformer
 >>> translator = litetransformer.load("runs/160")  # doctest: +SKIP

@@ -124,6 +124,8 @@ def test_tsv_has_two_columns_and_a_wrong_number_names_its_line(tmp_path):
     assert pairs_in(tmp_path / "t.tsv", "a b\tc\n\t\n") == [("a b", "c"), ("", "")]
     with pytest.raises(InputError, match=r"t\.tsv:2: 3 columns"):
         pairs_in(tmp_path / "t.tsv", "a\tb\na\tb\tc\n")
+    with pytest.raises(InputError, match=r"t\.tsv:1: 1 column where"):
+        pairs_in(tmp_path / "t.tsv", "a\n")
 
 
 def test_jsonl_fields_are_named_and_may_be_nested(tmp_path):

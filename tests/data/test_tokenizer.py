@@ -87,16 +87,18 @@ def test_training_says_nothing(text, capfd):
 
 
 def test_a_size_too_large_names_the_largest_which_works(text):
-    with pytest.raises(InputError, match="size: the text is too small for a vocabulary of 50,000") as raised:
+    with pytest.raises(
+        InputError, match=r"^vocabulary\.size: the text is too small for a vocabulary of 50,000"
+    ) as raised:
         train_sentencepiece(text(50), size=50_000)
-    largest = int(raised.value.remedy.split()[0])
+    largest = int(raised.value.remedy.removeprefix("--set vocabulary.size=").split()[0])
     assert train_sentencepiece(text(50), size=largest).size == largest
 
 
 def test_a_size_too_small_names_the_smallest_which_works(text):
     with pytest.raises(InputError, match="cannot hold") as raised:
         train_sentencepiece(text(50), size=100)
-    smallest = int(raised.value.remedy.split()[1])
+    smallest = int(raised.value.remedy.removeprefix("--set vocabulary.size=").split()[0])
     assert train_sentencepiece(text(50), size=smallest).size == smallest
 
 

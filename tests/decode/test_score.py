@@ -165,7 +165,5 @@ def test_a_language_that_needs_another_package_says_which(language, monkeypatch)
         raise RuntimeError("\nextra dependencies\n")
 
     monkeypatch.setattr("litetransformer.decode.score.BLEU", refuse)
-    with pytest.raises(
-        InputError, match=rf"not installed: {language}; pip install 'sacrebleu\[{language}"
-    ):
+    with pytest.raises(InputError, match=rf"not installed: {language}; pip install 'sacrebleu\[{language}"):
         bleu(["a"], [["a"]], language=language)

@@ -207,8 +207,54 @@ def test_profile_of_a_model_counts_as_the_paper_and_in_full(run, model_folder):
 def test_profile_of_a_recipe_gives_the_paper_s_numbers(run):
     counted = json.loads(run("profile", "iwslt14-de-en/lite-160", "--json")[1])
     assert (round(counted["params"] / 1e6, 1), round(counted["mult_adds"] / 1e6)) == (2.8, 54)
+    assert run("profile", "iwslt14-de-en/lite-160")[1].startswith(
+        "mult-adds of one pair of 30 and 30 tokens\n"
+    )
+    summary = run("profile", "cnndm/lite-496")[1]
+    assert summary.startswith("mult-adds of one pair of 45 and 45 tokens\n")
+    shorter = json.loads(run("profile", "cnndm/lite-496", "--json", "--source-tokens", 30)[1])
+    assert (shorter["source_tokens"], shorter["target_tokens"]) == (30, 45)
+    assert run("profile", "wikitext103/lite-896")[1].startswith("mult-adds of 30 tokens\n")
     smaller = json.loads(run("profile", "iwslt14-de-en/lite-160", "--json", "--target-vocabulary", 100)[1])
     assert counted["params"] - smaller["params"] == (6632 - 100) * 160
+
+
+PROFILED = {
+    "tokens": (["--source-tokens", 10**20], "--source-tokens"),
+    "vocabulary": (["--target-vocabulary", 10**23 - 1], "--target-vocabulary"),
+    "recipe_s_vocabulary": (["--set", f"vocabulary.size={10**23}"], "lower vocabulary.size"),
+    "dim": (["--set", f"model.dim={10**30}"], "must be at most 65536"),
+    "odd": (["--set", "model.dim=33"], "model: describes no network (dim=33 must be even"),
+    "expected": (["--set", f"expect.target_vocabulary={10**30}"], "model: describes no network"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), PROFILED.values(), ids=PROFILED.keys())
+def test_profile_refuses_sizes_that_no_network_has(run, options, message):
+    status, out, err = run("profile", "iwslt14-de-en/lite-160", *options)
+    assert (status in (1, 2), out, err.count("\n")) == (True, "", 1)
+    assert message in err
+    assert "a fault" not in err
+
+
+def test_out_of_memory_names_options_that_exist(run):
+    from litetransformer.cli.app import VERBS, explain
+
+    said, status = explain(MemoryError())
+    assert (status, said.count("\n")) == (1, 0)
+    for verb in VERBS:
+        takes = "--batch-tokens" in run(verb, "--help")[1]
+        assert (verb in said.partition("--batch-tokens")[2]) == takes, verb
+
+
+@pytest.mark.parametrize("language", ["e\x1b[31mn", "", "d", "de;x", "de\n", "dé"])
+def test_what_is_no_language_is_refused(run, language):
+    scored = run("score", "--hypothesis", "x", "--reference", "y", "--language", language)
+    trained = run("train", "--preset", "lite-160", "--out", "x", "--from", language)
+    for status, out, err in (scored, trained):
+        assert (status, out) == (2, "")
+        assert "must be the code of a language; write for example 'de' or 'pt-BR'" in err
+        assert "\x1b" not in err
 
 
 def test_recipes_lists_every_recipe_on_one_line(run):
@@ -221,6 +267,32 @@ def test_recipes_lists_every_recipe_on_one_line(run):
     found = json.loads(run("recipes", "--json")[1])
     assert [row["name"] for row in found] == recipes.names()
     assert all(row["what"] for row in found)
+    shown = {row.split()[0]: row.split() for row in rows}
+    assert shown["wmt16-en-de/evolved-128"][1:5] == ["3.0", "94", "22.0", "BLEU"]
+    assert shown["wikitext103/transformer-512"][1:5] == ["–", "1154", "24.0", "perplexity"]
+
+
+def test_a_small_count_is_printed_in_full():
+    from litetransformer.cli.output import millions
+
+    assert [millions(count) for count in (0, 12_345, 2_780_000)] == ["0", "12,345", "2.78M"]
+
+
+@pytest.mark.parametrize("folder", ["texts.txt", "texts.txt/inside"])
+def test_a_file_where_a_folder_is_needed_is_said_to_be_one(run, tmp_path, folder):
+    (tmp_path / "texts.txt").write_text("rot\n")
+    status, out, err = run("quickstart", "--out", tmp_path / folder)
+    assert (status, out) == (1, "")
+    assert err == f"error: {tmp_path / 'texts.txt'}: is a file, not a folder; name a folder\n"
+
+
+@pytest.mark.parametrize("arguments", ["cost .", "table"])
+def test_what_needs_no_model_loads_no_pytorch(arguments):
+    program = (
+        "import sys; from litetransformer.cli import main; "
+        f"main({arguments.split()}); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False, capture_output=True).returncode == 0
 
 
 def test_show_prints_fields_that_set_takes(run):
@@ -290,7 +362,7 @@ INPUTS = {
     "too many threads": (["translate", "--model", "MODEL", "--threads", "9999", "a"], "--threads"),
     "unequal lines": (
         ["score", "--hypothesis", "TSV", "--reference", "GERMAN"],
-        "TSV: has 1 lines but GERMAN has 20",
+        "TSV: has 1 line but GERMAN has 20",
     ),
     "empty file": (["score", "--hypothesis", "EMPTY", "--reference", "EMPTY"], "EMPTY: holds no lines"),
     "nothing to score": (["score", "--reference", "GERMAN"], "--hypothesis or --model"),

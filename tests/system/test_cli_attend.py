@@ -138,6 +138,8 @@ INPUTS = {
     "figure as a page": (["plot", "tradeoff", "--out", "OUT.html"], "end it in .png, .svg"),
     "plot nothing": (["plot", "tradeoff"], "--out: nothing to do"),
     "no results": (["plot", "tradeoff", "--results", "OUT", "--json"], "no such folder"),
+    "no results in it": (["plot", "tradeoff", "--results", "MODEL", "--json"], "holds no results"),
+    "no points in it": (["plot", "compression", "--results", "MODEL", "--json"], "holds no results"),
     "idle results": (
         ["plot", "computation", "--results", "MODEL", "--json"],
         "--results: changes nothing here",
@@ -185,3 +187,14 @@ def test_measurements_reach_the_figure(run, tmp_path):
     panels = json.loads(run("plot", "tradeoff", "--results", tmp_path, "--json")[1])
     assert panels[0]["measured"][0]["score"] == 31.25
     assert panels[1]["measured"] == "not run"
+
+
+def test_without_a_folder_the_figure_has_what_the_tables_have_wherever_it_is_asked(
+    run, tmp_path, monkeypatch
+):
+    from litetransformer.tables.results import results_folder
+
+    monkeypatch.chdir(tmp_path)
+    given = run("plot", "tradeoff", "--results", results_folder(), "--json")
+    assert run("plot", "tradeoff", "--json") == given
+    assert given[0] == 0

@@ -113,11 +113,15 @@ HOSTILE = {
     "unknown_field": (lambda facts: facts.update(extra=1), "extra: LanguageCard has no such field"),
     "no_model": (lambda facts: facts.pop("model"), "model: missing; LanguageCard needs it"),
     "wide": (lambda facts: facts["model"].update(dim=10**12), "model"),
-    "wider": (lambda facts: facts["model"].update(dim=10**30), "model: describes no network"),
+    "wider": (lambda facts: facts["model"].update(dim=10**30), "must be at most 65536"),
     "odd": (lambda facts: facts["model"].update(dim=33), "model: describes no network (dim=33 must be even"),
     "deep": (
-        lambda facts: facts["model"].update(layers=facts["model"]["layers"] * 10**3),
+        lambda facts: facts["model"].update(layers=facts["model"]["layers"] * 10**2),
         "model: has more layers than there are weights",
+    ),
+    "deeper": (
+        lambda facts: facts["model"].update(layers=facts["model"]["layers"] * 10**3),
+        "layers are too many",
     ),
     "falling_cutoffs": (lambda facts: facts["model"].update(cutoffs=[9, 9]), "must rise"),
     "far_cutoffs": (lambda facts: facts["model"].update(cutoffs=[12, 10**9]), "model"),

@@ -87,7 +87,7 @@ def test_a_docstring_has_the_command_what_to_expect_and_what_was_measured(name):
     if (expect := recipes.get(name).expect) is not None:
         figures = {"{:g}M parameters": expect.params, "{:g}M mult-adds": expect.mult_adds}
         stated = [figure.format(value) for figure, value in figures.items() if value is not None]
-        assert expected.startswith(f"Expected: {', '.join(stated)}, perplexity {expect.perplexity:g};")
+        assert expected.startswith(f"Expected: {', '.join(stated)}, perplexity {expect.perplexity:.1f};")
 
 
 @pytest.mark.parametrize("name", NAMES)

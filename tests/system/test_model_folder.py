@@ -119,18 +119,40 @@ HOSTILE = {
     "unknown_field": (lambda facts: facts.update(extra=1), "extra: ModelCard has no such field"),
     "no_model": (lambda facts: facts.pop("model"), "model: missing; ModelCard needs it"),
     "wide": (lambda facts: facts["model"].update(dim=10**12), "model"),
-    "wider": (lambda facts: facts["model"].update(dim=10**30), "model: describes no network"),
+    "wider": (lambda facts: facts["model"].update(dim=10**30), "must be at most 65536"),
     "odd": (lambda facts: facts["model"].update(dim=33), "model: describes no network (dim=33 must be even"),
     "narrow": (lambda facts: facts["model"].update(dim=30), "model"),
     "deep": (
-        lambda facts: facts["model"].update(encoder=facts["model"]["encoder"] * 10**3),
+        lambda facts: facts["model"].update(encoder=facts["model"]["encoder"] * 10**2),
         "model: has more layers than there are weights",
+    ),
+    "deeper": (
+        lambda facts: facts["model"].update(encoder=facts["model"]["encoder"] * 10**3),
+        "model: encoder has 2",
     ),
     "nested": (nested, "model"),
     "taps": (
-        lambda facts: facts["model"]["encoder"][0]["mix"]["convolution"].update(taps=10**9),
+        lambda facts: facts["model"]["encoder"][0]["mix"]["convolution"].update(taps=10**4),
         "encoder.inner.0",
     ),
+    "far_taps": (
+        lambda facts: facts["model"]["encoder"][0]["mix"]["convolution"].update(taps=10**9),
+        "taps=1000000000 must be at most 65536",
+    ),
+    "many_heads": (
+        lambda facts: facts["model"]["encoder"][0]["mix"]["attention"].update(heads=10**9),
+        "heads=1000000000 must be at most 4096",
+    ),
+    "hidden": (
+        lambda facts: facts["model"]["encoder"][0]["feed_forward"].update(hidden=10**9),
+        "hidden=1000000000 must be at most 1048576",
+    ),
+    "tokenizer_size": (lambda facts: facts["target"].update(size=10**30), "target: size=1000"),
+    "language": (
+        lambda facts: facts.update(target_language="e\x1b[31mn"),
+        r"target_language='e\x1b[31mn' must be the code of a language",
+    ),
+    "long_language": (lambda facts: facts.update(source_language="x" * 10**5), "source_language='xxx"),
     "no_taps": (
         lambda facts: facts["model"]["encoder"][0]["mix"]["convolution"].update(taps=-1),
         "taps=-1 must be",

@@ -75,7 +75,34 @@ def test_the_automl_table_shows_the_later_estimate_beside_the_one_that_the_paper
     hours = column(table, "GPU hours: derived")
     assert hours["Evolved Transformer"] == "2.2e6"
     assert float(hours["its search, by those who ran it"]) < 1e5
+    assert column(table, "params")["Evolved Transformer"] == "3.0M"
+    assert column(table, "BLEU")["Evolved Transformer"] == "22.0"
     assert any("Patterson" in note for note in table.notes)
+
+
+def test_compressed_models_stand_from_large_to_small_and_by_bits_and_zeros(own_results):
+    def point(kind, size, lines, **plan):
+        facts = {"kind": kind, "plan": plan or None, "lines": lines, "bytes": size}
+        return {**facts, "bytes_without_tables": size // 2, "loss": 2.0, "BLEU": 40.0 + size / 1e6}
+
+    plan = {"rate": 0.02, "sparsity": 0.0, "updates": 0}
+    points = [
+        point("rates", 1_500_000, 1000, **plan),
+        point("single precision", 12_000_000, 1000),
+        point("grid", 1_800_000, 300, bits=4, sparsity=0.2),
+        point("grid", 2_000_000, 300, bits=4, sparsity=0.0),
+        point("grid", 900_000, 300, bits=2, sparsity=0.0),
+    ]
+    (own_results / "compression-multi30k.json").write_text(json.dumps({"points": points}))
+    results.results.cache_clear()
+    table = tables.table("compression-multi30k")
+    assert column(table, "smaller") == {"single precision": "1.0×", "entropy-constrained": "8.0×"}
+    assert column(table, "rate") == {"single precision": "–", "entropy-constrained": "0.02"}
+    assert tables.table("compression-grid").columns == ("bits", "0% zeros", "20% zeros")
+    assert tables.table("compression-grid").rows == (
+        ("4", "42.0 at 2.00 MB", "41.8 at 1.80 MB"),
+        ("2", "40.9 at 0.90 MB", "–"),
+    )
 
 
 def test_without_results_nothing_is_claimed(own_results):

@@ -142,7 +142,7 @@ def test_texts_may_move_but_not_change(run, tmp_path):
     train(recipe, folder)
     with Path(recipe.data.train.target).open("a") as text:
         text.write("more\n")
-    with pytest.raises(InputError, match="prepared with another train; choose another folder"):
+    with pytest.raises(InputError, match="prepared with another training text; choose another folder"):
         train(recipe, folder)
 
 
@@ -159,7 +159,7 @@ def test_sides_and_fields_that_change_places_are_another_text(words, tmp_path):
     prepare(recipe, tmp_path / "run")
     prepare(recipe, tmp_path / "run")
     turned = replace(pairs, source_field="en", target_field="de")
-    with pytest.raises(InputError, match="prepared with another train"):
+    with pytest.raises(InputError, match="prepared with another training text"):
         prepare(replace(recipe, data=replace(recipe.data, train=turned)), tmp_path / "run")
 
 

@@ -74,6 +74,12 @@ def test_a_cut_anywhere_and_anything_added_are_found(path):
             load_tensors(path)
 
 
+def test_a_file_longer_than_its_header_says_is_refused_before_it_is_read(path):
+    os.truncate(path, 10**12)
+    with pytest.raises(InputError, match="cut, or longer than its header says; restore it from a copy"):
+        read_facts(path)
+
+
 def test_two_files_swapped_in_part_are_found(path):
     first = path.read_bytes()
     save_tensors(path, {name: tensor + 1 for name, tensor in TENSORS.items()}, FACTS)
@@ -124,6 +130,13 @@ HOSTILE = {
     "shape_negative": checked({"a": ENTRY | {"shape": [-2]}}, bytes(8)),
     "dtype_unknown": checked({"a": ENTRY | {"dtype": "X9"}}, bytes(8)),
     "entry_no_object": checked({"a": 3}, bytes(8)),
+    "offsets_no_numbers": checked({"a": ENTRY | {"data_offsets": [0.0, "8"]}}, bytes(8)),
+    "offsets_true": checked({"a": ENTRY | {"data_offsets": [False, True]}}, bytes(1)),
+    "offsets_negative": checked({"a": ENTRY | {"data_offsets": [-8, 8]}}, bytes(8)),
+    "offsets_nested": checked({"a": ENTRY | {"data_offsets": [[0, 8], {}]}}, bytes(8)),
+    "offsets_three": checked({"a": ENTRY | {"data_offsets": [0, 4, 8]}}, bytes(8)),
+    "offsets_number": checked({"a": ENTRY | {"data_offsets": 8}}, bytes(8)),
+    "offsets_huge": checked({"a": ENTRY | {"data_offsets": [0, 10**400]}}, bytes(8)),
     "hole": checked({"a": ENTRY | {"data_offsets": [8, 16]}}, bytes(16)),
 }
 

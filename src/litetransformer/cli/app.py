@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -20,7 +21,7 @@ FLAGS = ["--help", "--version", "--debug"]
 FAILED, MISUSED, CLOSED_PIPE = 1, 2, 128 + signal.SIGPIPE
 
 HELP = """\
-Small, fast translation models: the Lite Transformer with long-short attention.
+Small, fast models that translate, summarize and write: the Lite Transformer.
 
 A first model, from nothing to translations in minutes:
 
@@ -79,6 +80,8 @@ VERBS = {
     "generate": "generate:generate",
     "perplexity": "perplexity:perplexity",
     "score": "score:score",
+    "compress": "compress:compress",
+    "verify": "compress:verify",
     "profile": "profile:profile",
     "attend": "attend:attend",
     "plot": "plot:plot",
@@ -128,6 +131,8 @@ def explain(error: BaseException) -> tuple[str, int]:
 
     status = FAILED
     match error:
+        case InputError(__cause__=OSError() as cause) if (file := _file_in_the_way(cause)) is not None:
+            line = str(InputError("is a file, not a folder", path=file, remedy="name a folder"))
         case InputError():
             line = str(error)
         case CycloptsError():
@@ -143,11 +148,22 @@ def explain(error: BaseException) -> tuple[str, int]:
         case ValueError():
             line = str(error)
         case _ if _out_of_memory(error):
-            line = "out of memory; lower train.batch_tokens (training) or --batch-tokens (translation)"
+            line = (
+                "out of memory; lower train.batch_tokens (training) or --batch-tokens (translate, summarize, "
+                "generate, perplexity)"
+            )
         case _:
             line = f"{type(error).__name__}: {error}; this is a fault of litetransformer, --debug shows where"
     # Whatever a library wrote, it is one line, and free of terminal codes.
     return str(InputError(" ".join(part.strip() for part in line.splitlines()))), status
+
+
+def _file_in_the_way(error: OSError) -> Path | None:
+    """The file that stands where a folder is needed, if that is what `error` is about."""
+    if not isinstance(error, FileExistsError | NotADirectoryError) or not isinstance(error.filename, str):
+        return None
+    path = Path(error.filename)
+    return next((place for place in (path, *path.parents) if place.is_file()), None)
 
 
 def _out_of_memory(error: BaseException) -> bool:

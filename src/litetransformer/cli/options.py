@@ -47,6 +47,16 @@ Workers = Annotated[
 ]
 
 
+def _language(_kind: object, value: str | None) -> None:
+    from litetransformer.tasks.recipe import check_language
+
+    if value is not None:
+        check_language("language", value)
+
+
+Language = Annotated[str, Parameter(validator=_language)]
+
+
 def use_threads(threads: int | None) -> None:
     """Compute with `threads` CPU threads; InputError for more than the cores that this process may use."""
     # Threads that wait by spinning keep each other from working where other programs want the cores: on two

@@ -64,8 +64,8 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def millions(count: float) -> str:
-    """A count as the paper prints it: ``2.78M``."""
-    return f"{count / 1e6:,.2f}M"
+    """A count as the paper prints it, ``2.78M``; in full where that would leave no digits: ``12,345``."""
+    return f"{count:,.0f}" if count < 1e5 else f"{count / 1e6:,.2f}M"
 
 
 def _is_number(cell: str) -> bool:

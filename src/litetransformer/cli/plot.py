@@ -13,11 +13,9 @@ from litetransformer.core.errors import InputError, nearest
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RESULTS = Path("docs/results")
-
 
 def plot(
-    name: Annotated[str, Parameter(help="computation or tradeoff")],
+    name: Annotated[str, Parameter(help="computation, tradeoff or compression")],
     /,
     *,
     out: Annotated[
@@ -25,7 +23,7 @@ def plot(
     ] = None,
     results: Annotated[
         Path | None,
-        Parameter(help="for tradeoff, folder of measurements [default: docs/results, where there is one]"),
+        Parameter(help="folder of measurements [default: those of this project]"),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -36,6 +34,8 @@ def plot(
     flattened one and Lite Transformer.
     tradeoff: quality against mult-adds, the paper's points and those measured
     here (`runs` in the files of --results); "not run" where there are none.
+    compression: quality over the bytes of a compressed model, as measured here
+    (`points` in those files).
 
       lite plot computation --out computation.svg
       lite plot tradeoff --out tradeoff.png --results docs/results
@@ -49,7 +49,7 @@ def plot(
         raise InputError("nothing to do", path="--out", remedy="name a file, or print numbers with --json")
     if out is not None and out.is_dir():
         raise InputError("is a folder", path=out, remedy="name a file")
-    if results is not None and name != "tradeoff":
+    if results is not None and name == "computation":
         raise InputError("changes nothing here", path="--results", remedy="leave it out")
     if out is not None:
         from litetransformer.inspect.figures import check_format
@@ -76,11 +76,36 @@ def _tradeoff(results: Path | None) -> tuple[Any, Callable[[], "Figure"]]:
     from litetransformer.inspect.charts import tradeoff_figure
     from litetransformer.inspect.tradeoff import tradeoff
 
-    panels = tradeoff(results or (RESULTS if RESULTS.is_dir() else None))
+    panels = tradeoff(_folder(results))
+    if results is not None and not any(panel.measured for panel in panels):
+        raise _no_results(results, "runs")
     return [panel.to_json() for panel in panels], lambda: tradeoff_figure(panels)
+
+
+def _compression(results: Path | None) -> tuple[Any, Callable[[], "Figure"]]:
+    from litetransformer.inspect.smaller import compression_figure, curves
+
+    found = curves(_folder(results))
+    if results is not None and not found:
+        raise _no_results(results, "points")
+    return [curve.to_json() for curve in found], lambda: compression_figure(found)
+
+
+def _folder(given: Path | None) -> Path | None:
+    """The folder of measurements, which is that of ``lite table`` where none is given."""
+    from litetransformer.tables.results import results_folder
+
+    return given or results_folder()
+
+
+def _no_results(folder: Path, key: str) -> InputError:
+    return InputError(
+        "holds no results for this figure", path=folder, remedy=f"name one whose files have `{key}`"
+    )
 
 
 FIGURES: dict[str, Callable[[Path | None], tuple[Any, Callable[[], "Figure"]]]] = {
     "computation": _computation,
     "tradeoff": _tradeoff,
+    "compression": _compression,
 }

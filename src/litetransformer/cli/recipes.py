@@ -42,11 +42,11 @@ def recipes(*, json: Json = False) -> None:
     if json:
         write_text(json_line(found))
         return
-    costs = ("params", "mult_adds")
+    costs = {"params": ".1f", "mult_adds": ".0f"}
     rows = [
         [
             row["name"],
-            *("–" if row[key] is None else f"{row[key]:g}" for key in costs),
+            *("–" if row[key] is None else f"{row[key]:{form}}" for key, form in costs.items()),
             _score(row),
             row["what"],
         ]
@@ -58,9 +58,9 @@ def recipes(*, json: Json = False) -> None:
 def _score(row: dict[str, Any]) -> str:
     """The score that the paper states, with its name."""
     if row["rouge"] is not None:
-        return "/".join(f"{value:g}" for value in row["rouge"]) + " ROUGE"
+        return "/".join(f"{value:.1f}" for value in row["rouge"]) + " ROUGE"
     names = {"bleu": "BLEU", "perplexity": "perplexity"}
-    return next((f"{row[key]:g} {name}" for key, name in names.items() if row[key] is not None), "–")
+    return next((f"{row[key]:.1f} {name}" for key, name in names.items() if row[key] is not None), "–")
 
 
 def show(
@@ -97,7 +97,7 @@ def show(
 def _named(name: str) -> tuple[str, Spec]:
     """What is known by `name`: its description and its value."""
     from litetransformer import recipes as known
-    from litetransformer.tasks.model_folder import CARD, read_card
+    from litetransformer.tasks.model_folder import is_model, read_card
     from litetransformer.tasks.run import RECIPE, read_recipe
 
     folder = Path(name)
@@ -105,7 +105,7 @@ def _named(name: str) -> tuple[str, Spec]:
         return known.docstring(name), known.get(name)
     if (folder / RECIPE).is_file():
         return "", read_recipe(folder)
-    if (folder / CARD).is_file():
+    if is_model(folder):
         return "", read_card(folder)
     raise unknown_recipe(name)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from litetransformer.cli.options import Device, Json, Threads, device_for, use_threads
+from litetransformer.cli.options import Device, Json, Language, Threads, device_for, use_threads
 from litetransformer.cli.output import json_line, write_text
 from litetransformer.core.errors import InputError
 
@@ -33,7 +33,7 @@ def score(
         Parameter(help="what is counted; see above [default: sacrebleu; rouge if --model summarizes]"),
     ] = None,
     language: Annotated[
-        str | None, Parameter(help="of what was written [default: the model's, or en]")
+        Language | None, Parameter(help="of what was written [default: the model's, or en]")
     ] = None,
     baseline: Annotated[Path | None, Parameter(help="what another system wrote, to compare with")] = None,
     device: Device = "auto",

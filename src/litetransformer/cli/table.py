@@ -18,6 +18,8 @@ def table(
 ) -> None:
     """Show a table: published, computed and measured here.
 
+    For example:
+
       lite table
       lite table iwslt14
       lite table automl --json

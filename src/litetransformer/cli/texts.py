@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from litetransformer.cli.options import Language
 from litetransformer.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ class Texts:
         None
     )
     from_language: Annotated[
-        str | None, Parameter(name="--from", help="language of the source, de for example")
+        Language | None, Parameter(name="--from", help="language of the source, de for example")
     ] = None
-    to_language: Annotated[str | None, Parameter(name="--to", help="language of the target")] = None
+    to_language: Annotated[Language | None, Parameter(name="--to", help="language of the target")] = None
     data: Annotated[
         Path | None,
         Parameter(help="folder that has the recipe's data set already: its texts or its downloaded files"),

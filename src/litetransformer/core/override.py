@@ -1,4 +1,4 @@
-"""The one form of override: ``--set train.lr=3e-4``, typed by the field that it names."""
+"""The one form of override: ``--set train.updates=1000``, typed by the field that it names."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ def override(spec: S, settings: Iterable[str]) -> S:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name:
-            raise InputError(f"{setting!r} is not FIELD=VALUE", remedy="write for example train.lr=3e-4")
+            raise InputError(f"{setting!r} is not FIELD=VALUE", remedy="write for example train.updates=1000")
         try:
             value = parse_json(text)
         except InputError:

@@ -258,9 +258,9 @@ def _names(files: list[Remote]) -> str:
 
 
 def _not_here(name: str, dataset: Dataset, missing: list[Remote], kept: Path, offline: bool) -> InputError:
-    why = "offline" if offline else "unless asked"
+    why, how = ("offline", "") if offline else ("unless asked", "give --download, or ")
     files = ", ".join(remote.url for remote in missing)
     return InputError(
         f"the data set {name} ({dataset.home}) is not in {kept}; {why} nothing is fetched of {files}",
-        remedy=f"allow the download, or name a folder that has {_expected(dataset)} or these files",
+        remedy=f"{how}name a folder that has {_expected(dataset)} or these files with --data",
     )

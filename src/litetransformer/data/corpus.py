@@ -126,11 +126,15 @@ def aligned(sides: Mapping[Path, Iterator[str]]) -> Iterator[tuple[str, ...]]:
         shortest, longest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
         if counts[shortest] != counts[longest]:
             raise InputError(
-                f"has {counts[shortest]:,} lines but {longest} has {counts[longest]:,}",
+                f"has {_counted(counts[shortest], 'line')} but {longest} has {counts[longest]:,}",
                 path=shortest,
                 remedy="both sides need a line for every pair",
             )
         return
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _existing_file(path: Path | str) -> Path:
@@ -176,7 +180,7 @@ def _tsv(path: Path) -> Iterator[tuple[str, str]]:
         columns = line.split("\t")
         if len(columns) != 2:
             raise InputError(
-                f"{len(columns)} columns where there must be 2",
+                f"{_counted(len(columns), 'column')} where there must be 2",
                 path=path,
                 line=number,
                 remedy="separate source and target by one tab",

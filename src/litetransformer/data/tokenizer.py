@@ -233,15 +233,15 @@ def _cannot_train(size: int, message: str) -> InputError:
         largest = message.rsplit("<= ", 1)[-1].rstrip(". ")
         return InputError(
             f"the text is too small for a vocabulary of {size:,}",
-            field="size",
-            remedy=f"{largest} is the largest possible; choose it or less, or add text",
+            field="vocabulary.size",
+            remedy=f"--set vocabulary.size={largest} is the largest possible; or add text",
         )
     if "smaller than required_chars" in message:
         smallest = message.split(" vs ", 1)[-1].split(".", 1)[0]
         return InputError(
             f"a vocabulary of {size:,} cannot hold the text's characters and 256 bytes",
-            field="size",
-            remedy=f"choose {smallest} or more",
+            field="vocabulary.size",
+            remedy=f"--set vocabulary.size={smallest} is the smallest possible",
         )
     if "sentences_.empty()" in message or "all_chars_count" in message:
         return InputError(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from litetransformer.core.spec import Spec
 
+WIDEST_BEAM, MOST_SAMPLES = 1000, 10_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingOptions(Spec):
@@ -55,6 +57,8 @@ class SearchOptions(DecodingOptions):
         super().__post_init__()
         if self.beam < 1:
             raise ValueError(f"beam={self.beam} must be at least 1; 1 is greedy search")
+        if self.beam > WIDEST_BEAM:
+            raise ValueError(f"beam={self.beam} must be at most {WIDEST_BEAM}; past 10 it gains little")
         if not 0.0 <= self.length_penalty <= 10.0:
             raise ValueError(
                 f"length_penalty={self.length_penalty} must be in [0, 10]; 1 scores by the mean of a token"
@@ -90,3 +94,5 @@ class SamplingOptions(DecodingOptions):
             raise ValueError(f"top_p={self.top_p} must be in (0, 1]; 1 keeps every token")
         if self.samples < 1:
             raise ValueError(f"samples={self.samples} must be at least 1; it is the targets a sentence")
+        if self.samples > MOST_SAMPLES:
+            raise ValueError(f"samples={self.samples} must be at most {MOST_SAMPLES}; draw again for more")

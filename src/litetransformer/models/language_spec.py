@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from litetransformer.core.spec import Spec
-from litetransformer.models.spec import EncoderBlock, Norm
+from litetransformer.models.spec import MOST_LAYERS, EncoderBlock, Norm, Sized
 
 if TYPE_CHECKING:
     from litetransformer.models.language_model import LanguageModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageModelSpec(Spec):
+class LanguageModelSpec(Sized):
     """A decoder without a source: causal `layers`, then a softmax over the vocabulary.
 
     The paper's is pre-norm without a `final_norm` (PAPER §2). With `cutoffs` (the paper's: 20000, 60000) the
@@ -33,10 +32,13 @@ class LanguageModelSpec(Spec):
     output_dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dim < 2:
             raise ValueError(f"dim={self.dim} must be at least 2")
         if not self.layers:
             raise ValueError("a language model needs at least one layer")
+        if len(self.layers) > MOST_LAYERS:
+            raise ValueError(f"{len(self.layers)} layers are too many; a model has at most {MOST_LAYERS}")
         if list(self.cutoffs) != sorted(set(self.cutoffs)):
             raise ValueError(f"cutoffs={self.cutoffs} must rise")
         if self.factor < 1:

@@ -19,9 +19,22 @@ if TYPE_CHECKING:
 Norm = Literal["post", "pre"]
 Tied = Literal["none", "target", "all"]
 
+LARGEST = {"dim": 2**16, "hidden": 2**20, "taps": 2**16, "heads": 2**12}
+MOST_LAYERS = 512
+
 
 @dataclass(frozen=True)
-class Mixer(Spec):
+class Sized(Spec):
+    """Part of a model, none of whose sizes exceeds `LARGEST`: a file may say anything."""
+
+    def __post_init__(self) -> None:
+        for name, most in LARGEST.items():
+            if getattr(self, name, 0) > most:
+                raise ValueError(f"{name}={getattr(self, name)} must be at most {most}")
+
+
+@dataclass(frozen=True)
+class Mixer(Sized):
     """Something that mixes positions of one sequence: a branch, or several side by side."""
 
     @abstractmethod
@@ -93,7 +106,7 @@ class LongShort(Mixer):
 
 
 @dataclass(frozen=True)
-class FeedForward(Spec):
+class FeedForward(Sized):
     """The position-wise feed-forward layer; `hidden` equal to the width is "flattened"."""
 
     hidden: int
@@ -107,7 +120,7 @@ class FeedForward(Spec):
 
 
 @dataclass(frozen=True)
-class CrossAttention(Spec):
+class CrossAttention(Sized):
     """Attention from the target to the source."""
 
     heads: int = 4
@@ -121,7 +134,7 @@ class CrossAttention(Spec):
 
 
 @dataclass(frozen=True)
-class EncoderBlock(Spec):
+class EncoderBlock(Sized):
     """What an encoder stacks."""
 
     @abstractmethod
@@ -130,7 +143,7 @@ class EncoderBlock(Spec):
 
 
 @dataclass(frozen=True)
-class DecoderBlock(Spec):
+class DecoderBlock(Sized):
     """What a decoder stacks: causal, and it looks at the source."""
 
     @abstractmethod
@@ -207,7 +220,7 @@ def _residuals(*inner: Sublayer, dropout: float, norm: Norm) -> Sublayer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seq2SeqSpec(Spec):
+class Seq2SeqSpec(Sized):
     """An encoder-decoder model.
 
     `tied` says which tables are one: ``none`` (source, target, output apart; the paper's IWSLT models),
@@ -222,10 +235,15 @@ class Seq2SeqSpec(Spec):
     tied: Tied = "none"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dim < 2:
             raise ValueError(f"dim={self.dim} must be at least 2")
         if not self.encoder or not self.decoder:
             raise ValueError("encoder and decoder need at least one layer each")
+        for name in ("encoder", "decoder"):
+            if len(getattr(self, name)) > MOST_LAYERS:
+                what = f"{name} has {len(getattr(self, name))} layers and must have at most {MOST_LAYERS}"
+                raise ValueError(what)
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout={self.dropout} must be in [0, 1)")
 

@@ -54,7 +54,12 @@ def read_facts(path: Path) -> dict[str, Any]:
             if not 2 <= length <= min(size - 8, _LARGEST_HEADER):
                 raise InputError("not a safetensors file, or cut", path=path, remedy="restore it from a copy")
             header = file.read(length)
-            facts = _facts(parse_json(header.decode("utf-8", "replace"), path=path), path)
+            described = parse_json(header.decode("utf-8", "replace"), path=path)
+            facts = _facts(described, path)
+            # A sparse file may be of any length, which reading it to its end would take.
+            if _end(described) != size - 8 - length:
+                what = "cut, or longer than its header says"
+                raise InputError(what, path=path, remedy="restore it from a copy")
             stated = facts.pop("sha256")
             digest = hashlib.sha256(start + header.replace(stated.encode(), _UNSET.encode(), 1))
             while piece := file.read(_PIECE):
@@ -74,6 +79,21 @@ def _facts(header: Any, path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or not re.fullmatch("[0-9a-f]{64}", str(facts.get("sha256"))):
         raise InputError("holds no checksum", path=path, remedy="was another program its writer?")
     return facts
+
+
+def _end(header: Mapping[str, Any]) -> int:
+    """How many bytes the tensors of a safetensors header take; -1 where it says nothing sensible."""
+    ends = [0]
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
+        if not isinstance(offsets, list) or [type(offset) for offset in offsets] != [int, int]:
+            return -1
+        if not 0 <= offsets[0] <= offsets[1]:
+            return -1
+        ends.append(offsets[1])
+    return max(ends)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -97,16 +117,22 @@ def put_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
     """Raise InputError naming the tensor unless `found` has the names, shapes and finite values expected."""
-    for name, tensor in expected.items():
-        if name not in found:
-            raise InputError("missing", path=path, field=name, remedy="the file belongs to another model")
-        if found[name].shape != tensor.shape:
-            what = f"has the shape {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
-            raise InputError(what, path=path, field=name, remedy="the file belongs to another model")
+    check_shapes({name: tuple(tensor.shape) for name, tensor in found.items()}, expected, path)
+    for name in expected:
         if not found[name].is_floating_point():
             raise InputError(f"holds {found[name].dtype}, which are no weights", path=path, field=name)
         if not found[name].float().isfinite().all():
             raise InputError("holds NaN or infinite weights", path=path, field=name)
+
+
+def check_shapes(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, Tensor], path: Path) -> None:
+    """Raise InputError naming the tensor unless `found` has the names and shapes expected."""
+    for name, tensor in expected.items():
+        if name not in found:
+            raise InputError("missing", path=path, field=name, remedy="the file belongs to another model")
+        if found[name] != tuple(tensor.shape):
+            what = f"has the shape {found[name]}, not {tuple(tensor.shape)}"
+            raise InputError(what, path=path, field=name, remedy="the file belongs to another model")
     for name in found:
         if name not in expected:
             raise InputError("unexpected", path=path, field=name, remedy="the file belongs to another model")

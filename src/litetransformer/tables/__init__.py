@@ -2,6 +2,7 @@
 
 from litetransformer.core.errors import InputError, nearest
 from litetransformer.tables.automl import automl
+from litetransformer.tables.compressed import compressed, compression_grid
 from litetransformer.tables.compression import compression
 from litetransformer.tables.measured import RESULTS, measured_table
 from litetransformer.tables.paper import PAPER, paper_table
@@ -10,7 +11,13 @@ from litetransformer.tables.table import Table
 
 __all__ = ["Table", "names", "table"]
 
-_OWN_FORM = {"automl": automl, "compression": compression, "specialisation": specialisation}
+_OWN_FORM = {
+    "automl": automl,
+    "compression": compression,
+    "compression-multi30k": compressed,
+    "compression-grid": compression_grid,
+    "specialisation": specialisation,
+}
 
 
 def names() -> list[str]:

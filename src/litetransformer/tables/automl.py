@@ -11,7 +11,7 @@ def automl() -> Table:
         cells = (row.gpu_hours, row.co2_pounds, row.usd)
         shown.append(
             (
-                *(row.model, f"{row.params:g}M", f"{row.mult_adds:g}M", f"{row.bleu:g}"),
+                *(row.model, f"{row.params:.1f}M", f"{row.mult_adds:.0f}M", f"{row.bleu:.1f}"),
                 *(part for cell in cells for part in (cell.published, _derived(cell))),
                 NOT_RUN,
             )

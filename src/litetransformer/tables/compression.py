@@ -19,8 +19,8 @@ def compression() -> Table:
     sizes = [None if width is None else _megabytes(name, width) for _, name, width, *_ in _STEPS]
     rows = [
         (
-            *(step, f"{published:g}", stated(computed, ".1f"), NOT_RUN),
-            *(f"{_megabytes(_STEPS[0][1], _FLOAT32) / (computed or published):.3g}×", f"{bleu:g}", NOT_RUN),
+            *(step, f"{published:g}", stated(computed), NOT_RUN),
+            *(f"{_megabytes(_STEPS[0][1], _FLOAT32) / (computed or published):.3g}×", f"{bleu:.1f}", NOT_RUN),
         )
         for (step, _, _, published, bleu), computed in zip(_STEPS, sizes, strict=True)
     ]

@@ -25,13 +25,16 @@ _MULTI30K = {
 RESULTS = {
     "multi30k-de-en": _File("Multi30k De-En, sacreBLEU", _MULTI30K),
     "multi30k-de-en-laptop": _File("Multi30k De-En on a CPU, sacreBLEU", _MULTI30K),
-    "kyotowiki": _File("Kyoto wiki, a word's perplexity", {"test": ("test", "word_perplexity")}),
+    "kyotowiki": _File(
+        "Kyoto wiki, a word's perplexity", {"test: word perplexity": ("test", "word_perplexity")}
+    ),
     "ptb": _File(
-        "Penn Treebank, perplexity", {"valid": ("valid", "perplexity"), "test": ("test", "perplexity")}
+        "Penn Treebank, a word's perplexity",
+        {f"{split}: word perplexity": (split, "perplexity") for split in ("valid", "test")},
     ),
     "aeslc": _File(
         "AESLC, e-mail to subject, ROUGE",
-        {f"ROUGE-{kind}": ("test", f"rouge{kind}") for kind in ("1", "2", "L")},
+        {f"test: ROUGE-{kind}": ("test", f"rouge{kind}") for kind in ("1", "2", "L")},
     ),
 }
 

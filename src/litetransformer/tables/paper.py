@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from litetransformer import recipes
-from litetransformer.inspect.profile import Profile, profile_spec
 from litetransformer.tables.results import measured
 from litetransformer.tables.table import NOT_STATED, Table, stated
 from litetransformer.tasks.recipe import AnyRecipe, Expect
+
+if TYPE_CHECKING:
+    from litetransformer.inspect.profile import Profile
 
 KINDS = ("transformer", "flattened", "lightconv", "dynamicconv", "evolved", "lite")
 """Systems in the order of the tables: the baselines first."""
@@ -54,7 +57,7 @@ def paper_table(name: str) -> Table:
         rows.append(
             (
                 recipe_name.partition("/")[2],
-                stated(_published(expect, "params"), ".1f", "M"),
+                stated(_published(expect, "params"), unit="M"),
                 f"{counted.params / 1e6:.2f}M",
                 stated(_published(expect, "mult_adds"), ".0f", "M"),
                 f"{counted.mult_adds / 1e6:.1f}M",
@@ -91,8 +94,10 @@ def _published(expect: Expect | None, field: str) -> float | None:
     return value if value is None or not place else value[int(place)]
 
 
-def count(recipe: AnyRecipe) -> Profile:
+def count(recipe: AnyRecipe) -> "Profile":
     """The cost of a recipe's model at the lengths that its row states, counted without memory for it."""
+    from litetransformer.inspect.profile import profile_spec
+
     expect = recipe.expect
     source, target = (30, 30) if expect is None else (expect.source_tokens, expect.target_tokens)
     return profile_spec(recipe.model, *recipe.vocabularies(), source_tokens=source, target_tokens=target)

@@ -34,10 +34,15 @@ class Measured:
         return f"{mean} ± {statistics.stdev(self.values):.1f} ({len(self.values)} seeds)"
 
 
+def results_folder() -> Path | None:
+    """Where the results files are: in an installed package, or in a clone; None where there are none."""
+    return next((place for place in _PLACES if place.is_dir()), None)
+
+
 @functools.cache
 def results() -> dict[str, dict[str, Any]]:
     """The content of every results file by its name without the ending; empty where there are none."""
-    folder = next((place for place in _PLACES if place.is_dir()), None)
+    folder = results_folder()
     return {} if folder is None else {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
 
 

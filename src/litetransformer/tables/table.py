@@ -31,7 +31,7 @@ class Table:
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
 
 
-def stated(value: float | None, form: str = "g", unit: str = "") -> str:
+def stated(value: float | None, form: str = ".1f", unit: str = "") -> str:
     """A published number, or a dash where none is."""
     return NOT_STATED if value is None else f"{value:{form}}{unit}"
 

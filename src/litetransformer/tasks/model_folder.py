@@ -1,4 +1,7 @@
-"""A trained model as a folder: `model.json` says what it is, beside it lie checked weights and tokenizers."""
+"""A trained model as a folder: `model.json` says what it is, beside it lie checked weights and tokenizers.
+
+Wherever a folder is read, it may be one compressed file (`tasks.model_file`).
+"""
 
 import os
 from abc import abstractmethod
@@ -14,11 +17,15 @@ from litetransformer.data.tokenizer import Tokenizer, load_tokenizer
 from litetransformer.decode.options import SearchOptions
 from litetransformer.models.language_spec import LanguageModelSpec
 from litetransformer.models.spec import Seq2SeqSpec
+from litetransformer.tasks.model_file import json_in, open_pack, tokenizers_in, weights_in
+from litetransformer.tasks.recipe import LARGEST_VOCABULARY, check_language
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from litetransformer.compress.pack import Pack
     from litetransformer.models.language_model import LanguageModel
+    from litetransformer.models.model import Model
     from litetransformer.models.seq2seq import Seq2Seq
 
 FORMAT = 1
@@ -44,6 +51,8 @@ class TokenizerFile(Spec):
         # The card may come from anywhere: a name in it must not lead out of the folder.
         if Path(self.file).name != self.file or self.file.startswith("."):
             raise ValueError(f"{self.file!r} is not the name of a file in the model's folder")
+        if not 1 <= self.size <= LARGEST_VOCABULARY:
+            raise ValueError(f"size={self.size} must be from 1 to {LARGEST_VOCABULARY} tokens")
 
 
 class AnyCard(Spec):
@@ -78,6 +87,8 @@ class ModelCard(AnyCard):
     scoring: Literal["sacrebleu", "paper", "paper-cased", "paper-compound", "rouge"] = "sacrebleu"
 
     def __post_init__(self) -> None:
+        check_language("source_language", self.source_language)
+        check_language("target_language", self.target_language)
         least = 1 if self.task == "summarization" else 0
         if self.truncate_source < least:
             raise ValueError(f"truncate_source={self.truncate_source} must be {least} or more")
@@ -153,10 +164,28 @@ def write_card(folder: Path, card: AnyCard) -> None:
 
 def read_card(folder: Path) -> AnyCard:
     """The card of a model folder; raises InputError for what is not one, or of another version."""
+    return _card(open_pack(folder) if is_file(folder) else None, folder)
+
+
+def is_file(path: Path) -> bool:
+    """Whether `path` is a file; as a model, it can only be a compressed one."""
+    return os.path.isfile(path)  # noqa: PTH113 (unlike Path's, it is False for impossible names)
+
+
+def is_model(folder: Path) -> bool:
+    """Whether there is a model: a folder with a card, or a file."""
+    return is_file(folder) or is_file(folder / CARD)
+
+
+def _card(pack: "Pack | None", folder: Path) -> AnyCard:
+    """The card in `pack`, or in `folder`."""
     path = folder / CARD
-    if not os.path.isfile(path):  # noqa: PTH113 (unlike Path's, it is False for impossible names)
+    if pack is not None:
+        path, facts = folder, json_in(pack, CARD)
+    elif is_file(path):
+        facts = read_json(path, largest=2**20)
+    else:
         raise InputError("no model here", path=folder, remedy=f"name a folder that has a {CARD}")
-    facts = read_json(path, largest=2**20)
     found = facts.get("format") if isinstance(facts, dict) else None
     if found != FORMAT:
         raise InputError(
@@ -174,59 +203,79 @@ def load_model(folder: Path, task: str = "") -> tuple["Seq2Seq", ModelCard, Toke
     Nothing in the folder is run. Raises InputError naming the file that is missing, damaged or foreign, or a
     model that is for another task than `task`, if that is given, or that has no source.
     """
-    card = read_card(folder)
+    pack = open_pack(folder) if is_file(folder) else None
+    card = _card(pack, folder)
     if not isinstance(card, ModelCard) or (task and card.task != task):
         raise _other_task(card, folder)
-    model, (source, target) = _load(card, folder)
+    model, (source, target) = _load(card, folder, pack)
     return model, card, source, target
 
 
 def load_language_model(folder: Path) -> tuple["LanguageModel", LanguageCard, Tokenizer]:
     """The language model in `folder`, in evaluation mode, with its card and tokenizer; see `load_model`."""
-    card = read_card(folder)
+    pack = open_pack(folder) if is_file(folder) else None
+    card = _card(pack, folder)
     if not isinstance(card, LanguageCard):
         raise _other_task(card, folder)
-    model, (tokenizer,) = _load(card, folder)
+    model, (tokenizer,) = _load(card, folder, pack)
     return model, card, tokenizer
 
 
 def _other_task(card: AnyCard, folder: Path) -> InputError:
     remedy = f"use `{VERBS[card.task]}`"
-    return InputError(f"a model for {card.task}", path=folder / CARD, field="task", remedy=remedy)
+    path = folder if is_file(folder) else folder / CARD
+    return InputError(f"a model for {card.task}", path=path, field="task", remedy=remedy)
 
 
-def _load(card: AnyCard, folder: Path) -> tuple[Any, list[Tokenizer]]:
-    """The card's network with the weights in `folder`, and its tokenizers."""
+def _load(card: AnyCard, folder: Path, pack: "Pack | None" = None) -> tuple[Any, list[Tokenizer]]:
+    """The card's network with the weights in `folder`, or in `pack`, and its tokenizers."""
     import torch
 
     from litetransformer.models.tensors import check_tensors, load_tensors, put_weights
 
-    files = card.tokenizers()
-    for name in (*(file.file for file in files), WEIGHTS):
-        # A pipe or a device in its place would never end.
-        if not os.path.isfile(folder / name):  # noqa: PTH113
-            raise InputError("no such file", path=folder / name, remedy="restore it from a copy")
-    loaded = {file: load_tokenizer(folder / file.file, digest=file.sha256) for file in dict.fromkeys(files)}
-    tokenizers = [loaded[file] for file in files]
+    files = [(file.file, file.sha256) for file in card.tokenizers()]
+    found_tokenizers = _tokenizers(folder, files) if pack is None else tokenizers_in(pack, files)
+    tokenizers = [found_tokenizers[file] for file in files]
     sizes = [tokenizer.size for tokenizer in tokenizers]
-    found, _ = load_tensors(folder / WEIGHTS)
     # Before it takes any memory, the network that the card describes must be the one of the weights.
-    check_tensors(found, _outline(card, len(found), sizes, folder / CARD), folder / WEIGHTS)
+    if pack is None:
+        found, _ = load_tensors(folder / WEIGHTS)
+        check_tensors(found, _outline(card, len(found), sizes, folder / CARD), folder / WEIGHTS)
+    else:
+        found = weights_in(pack, _outline(card, len(pack.contents.tensors), sizes, folder))
     with torch.random.fork_rng(devices=[]):
         model = card.model.build(*sizes)
     put_weights(model, found)
     return model.eval(), tokenizers
 
 
+def _tokenizers(folder: Path, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Tokenizer]:
+    """The tokenizer of each name and digest; InputError where one, or the weights beside them, is no file."""
+    for name in (*(name for name, _ in files), WEIGHTS):
+        # A pipe or a device in its place would never end.
+        if not is_file(folder / name):
+            raise InputError("no such file", path=folder / name, remedy="restore it from a copy")
+    return {
+        (name, digest): load_tokenizer(folder / name, digest=digest) for name, digest in dict.fromkeys(files)
+    }
+
+
 def _outline(card: AnyCard, tensors: int, sizes: Sequence[int], path: Path) -> dict[str, "Tensor"]:
     """The shapes of the weights of the card's model; tied tables are one tensor, under their first name."""
-    import torch
-
     if card.depth() > tensors:
         raise InputError("has more layers than there are weights", path=path, field="model")
+    return dict(without_memory(card.model, sizes, path).named_parameters())
+
+
+def without_memory(
+    spec: Seq2SeqSpec | LanguageModelSpec, sizes: Sequence[int], path: Path | str | None
+) -> "Model":
+    """The network of `spec`, whose weights have shapes only; InputError naming `path` where there is none."""
+    import torch
+
     try:
         with torch.device("meta"):
-            return dict(card.model.build(*sizes).named_parameters())
-    except (ValueError, TypeError, RuntimeError) as error:
+            return spec.build(*sizes)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         what = f"describes no network ({str(error).splitlines()[0]})"
         raise InputError(what, path=path, field="model") from error

@@ -187,7 +187,7 @@ def _vocabulary_size(pairs: Pairs) -> int:
         try:
             train_sentencepiece((text for pair in pairs for text in pair), size=size)
         except InputError as error:
-            if error.field != "size":
+            if error.field != "vocabulary.size":
                 raise
         else:
             return size

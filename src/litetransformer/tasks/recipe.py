@@ -1,5 +1,6 @@
 """A recipe: one row of the paper, or one model of your own, as a value."""
 
+import re
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,6 +11,15 @@ from litetransformer.decode.options import SearchOptions
 from litetransformer.models.language_spec import LanguageModelSpec
 from litetransformer.models.spec import Seq2SeqSpec
 from litetransformer.train.recipe import Training
+
+LARGEST_VOCABULARY = 2**24
+
+
+def check_language(name: str, value: str) -> None:
+    """Raise ValueError naming `name` unless `value` looks like a language: it is printed with scores."""
+    if not re.fullmatch("[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*", value):
+        shown = repr(value if len(value) <= 40 else f"{value[:39]}…")
+        raise ValueError(f"{name}={shown} must be the code of a language; write for example 'de' or 'pt-BR'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,8 @@ class Vocabulary(Spec):
     def __post_init__(self) -> None:
         if self.size < 8:
             raise ValueError(f"size={self.size} must be at least 8")
+        if self.size > LARGEST_VOCABULARY:
+            raise ValueError(f"size={self.size} must be at most {LARGEST_VOCABULARY}; lower vocabulary.size")
         if self.kind == "words" and self.lowercase:
             raise ValueError("lowercase=true does not go with kind='words': words stay as they are written")
 
@@ -49,6 +61,8 @@ class Data(Spec):
     truncate_source: int = 0
 
     def __post_init__(self) -> None:
+        check_language("source_language", self.source_language)
+        check_language("target_language", self.target_language)
         if self.truncate_source < 0:
             raise ValueError(f"truncate_source={self.truncate_source} must not be negative; 0 cuts nothing")
 

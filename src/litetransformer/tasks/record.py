@@ -52,6 +52,9 @@ def told(progress: Progress) -> Iterator[None]:
         progress("", 0, None)
 
 
+_TEXTS = {"train": "training text", "valid": "validation text"}
+
+
 def prepared_before(
     folder: Path,
     wanted: dict[str, Any],
@@ -74,7 +77,7 @@ def prepared_before(
         raise _prepare_again(error, record) from error
     if (different := _difference(found.get("inputs"), wanted)) is not None:
         raise InputError(
-            f"prepared with another {different}",
+            f"prepared with another {_TEXTS.get(different, different)}",
             path=record,
             field=different,
             remedy="choose another folder, or empty this one",

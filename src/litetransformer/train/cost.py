@@ -8,14 +8,23 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
-
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import read_json, with_checksum, without_checksum, write_json
 from litetransformer.core.spec import Spec, from_json, to_json
-from litetransformer.train.power import Power, Source, cores_used, device_name, power_of, stated_power
+from litetransformer.train.power import (
+    Power,
+    Source,
+    cores_used,
+    device_name,
+    in_words,
+    power_of,
+    stated_power,
+)
+
+if TYPE_CHECKING:
+    import torch
 
 COST = "cost.json"
 SNAPSHOTS = "checkpoints/state-*"
@@ -85,7 +94,7 @@ class Meter:
     def __init__(
         self,
         folder: Path,
-        devices: Sequence[torch.device],
+        devices: "Sequence[torch.device]",
         *,
         machines: int = 1,
         warn: Callable[[str], None] = lambda _: None,
@@ -107,7 +116,7 @@ class Meter:
         # A driver may raise anything.
         except Exception as error:
             self._power = None
-            self._warn(f"what the run costs is not recorded: {type(error).__name__}: {error}")
+            self._warn(f"what the run costs is not recorded: {in_words(error)}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -165,7 +174,7 @@ class Meter:
                 raise OSError(f"{joules} joules is no energy")
         # A driver may raise anything.
         except Exception as error:
-            why = f"{type(error).__name__}: {error}"
+            why = in_words(error)
             self._warn(f"energy is no longer measured ({why}); the stated power is taken instead")
             with contextlib.suppress(Exception):
                 power.close()

@@ -6,11 +6,12 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from litetransformer.core.devices import CPU_CORE_WATTS, WATTS_SOURCE, known_device
+
+if TYPE_CHECKING:
+    import torch
 
 POWERCAP = Path("/sys/class/powercap")
 SAMPLE_SECONDS = 1.0
@@ -41,7 +42,7 @@ class Nvml:
 
     source: Source = "nvml"
 
-    def __init__(self, devices: Sequence[torch.device]) -> None:
+    def __init__(self, devices: "Sequence[torch.device]") -> None:
         import pynvml
 
         self._nvml: Any = pynvml
@@ -61,7 +62,9 @@ class Nvml:
             self.close()
             raise
 
-    def _handle(self, device: torch.device) -> Any:
+    def _handle(self, device: "torch.device") -> Any:
+        import torch
+
         if "MIG" in torch.cuda.get_device_name(device).split():
             raise OSError("a slice of a GPU has no energy counter of its own")
         # The driver's order is not CUDA's, and it does not know CUDA_VISIBLE_DEVICES.
@@ -140,7 +143,7 @@ class Stated:
         pass
 
 
-def power_of(devices: Sequence[torch.device]) -> Power:
+def power_of(devices: "Sequence[torch.device]") -> Power:
     """The best knowledge there is of the energy of `devices`, which are GPUs or the CPU. Never raises."""
     measure: Callable[[], Power] = (lambda: Nvml(devices)) if devices[0].type == "cuda" else Rapl
     try:
@@ -153,10 +156,17 @@ def power_of(devices: Sequence[torch.device]) -> Power:
         return stated_power(devices, "NVML needs the extra 'cost': pip install 'litetransformer[cost]'")
     # A driver may raise anything, and no run shall end because its energy is not known.
     except Exception as error:
-        return stated_power(devices, f"{type(error).__name__}: {error}")
+        return stated_power(devices, in_words(error))
 
 
-def stated_power(devices: Sequence[torch.device], why: str, *, start: float | None = None) -> Stated:
+def in_words(error: Exception) -> str:
+    """What went wrong, for people: no class of errors, no number of one."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def stated_power(devices: "Sequence[torch.device]", why: str, *, start: float | None = None) -> Stated:
     """The stated power of `devices`, with the reason `why` it has to do; from `start` (or now) on."""
     start = time.monotonic() if start is None else start
     if devices[0].type != "cuda":
@@ -170,9 +180,11 @@ def stated_power(devices: Sequence[torch.device], why: str, *, start: float | No
     return Stated(len(devices) * known.watts, what, why, start=start)
 
 
-def device_name(devices: Sequence[torch.device]) -> str:
+def device_name(devices: "Sequence[torch.device]") -> str:
     """What the devices are called by their driver; the processor's name for the CPU."""
     if devices[0].type == "cuda":
+        import torch
+
         return torch.cuda.get_device_name(devices[0])
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -184,4 +196,6 @@ def device_name(devices: Sequence[torch.device]) -> str:
 
 def cores_used(processes: int = 1) -> int:
     """The cores that PyTorch computes with here, in so many processes: threads, if there are as many."""
+    import torch
+
     return max(1, min(processes * torch.get_num_threads(), os.cpu_count() or 1))

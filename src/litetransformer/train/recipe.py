@@ -7,6 +7,14 @@ from litetransformer.core.spec import Spec
 from litetransformer.train.optimizer import Adam, Optimizer
 from litetransformer.train.schedule import InverseSqrt, Schedule
 
+_ZERO = {
+    "validate_every": "validates after every epoch",
+    "save_every": "saves every minute",
+    "patience": "never stops early",
+    "clip": "clips nothing",
+}
+"""What 0 means, of the settings that may be 0."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training(Spec):
@@ -41,9 +49,9 @@ class Training(Spec):
         for name in ("updates", "batch_tokens", "accumulate", "longest", "average"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("validate_every", "save_every", "patience", "clip"):
+        for name, zero in _ZERO.items():
             if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)} must not be negative; 0 turns it off")
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative; 0 {zero}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed} must be from 0 to 2³² − 1")
         if not 0.0 <= self.label_smoothing < 1.0:

@@ -2,7 +2,7 @@
 
     lite train wikitext103/transformer-512 --out runs/wikitext103-transformer-512 --download
 
-Expected: 1154M mult-adds, perplexity 24; the paper states no time.
+Expected: 1154M mult-adds, perplexity 24.0; the paper states no time.
 Measured: not run.
 """
 

@@ -2,7 +2,7 @@
 
     lite train wikitext103/transformer-768 --out runs/wikitext103-transformer-768 --download
 
-Expected: 2583M mult-adds, perplexity 22; the paper states no time.
+Expected: 2583M mult-adds, perplexity 22.0; the paper states no time.
 Measured: not run.
 """
 

@@ -1,4 +1,4 @@
-"""WMT'14 En-De: a DynamicConv of 88M mult-adds, with the convolutions' heads and GLU of the Lite rows.
+"""WMT'16 En-De: a DynamicConv of 88M mult-adds, with the convolutions' heads and GLU of the Lite rows.
 
     lite train wmt16-en-de/dynamicconv-128 --out runs/wmt16-en-de-dynamicconv-128 --download
 

@@ -1,4 +1,4 @@
-"""WMT'14 En-De, Table 3: the Evolved Transformer, found by search.
+"""WMT'16 En-De, Table 3: the Evolved Transformer, found by search.
 
     lite train wmt16-en-de/evolved-128 --out runs/wmt16-en-de-evolved-128 --download
 

@@ -1,4 +1,4 @@
-"""WMT'14 En-De: a flattened Transformer of 87M mult-adds, as many as Transformer 128 has.
+"""WMT'16 En-De: a flattened Transformer of 87M mult-adds, as many as Transformer 128 has.
 
     lite train wmt16-en-de/flattened-168 --out runs/wmt16-en-de-flattened-168 --download
 

@@ -1,4 +1,4 @@
-"""WMT'14 En-De, Table 2: the Lite Transformer of 90M mult-adds.
+"""WMT'16 En-De, Table 2: the Lite Transformer of 90M mult-adds.
 
     lite train wmt16-en-de/lite-200 --out runs/wmt16-en-de-lite-200 --download
 

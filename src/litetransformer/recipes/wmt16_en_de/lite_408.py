@@ -1,4 +1,4 @@
-"""WMT'14 En-De, Table 2: the Lite Transformer of 360M mult-adds.
+"""WMT'16 En-De, Table 2: the Lite Transformer of 360M mult-adds.
 
     lite train wmt16-en-de/lite-408 --out runs/wmt16-en-de-lite-408 --download
 

@@ -1,4 +1,4 @@
-"""WMT'14 En-De, Table 2: the Transformer of 87M mult-adds, the baseline of Lite 200.
+"""WMT'16 En-De, Table 2: the Transformer of 87M mult-adds, the baseline of Lite 200.
 
     lite train wmt16-en-de/transformer-128 --out runs/wmt16-en-de-transformer-128 --download
 

@@ -1,4 +1,4 @@
-"""WMT'14 En-De, Table 2: the Transformer of 338M mult-adds, the baseline of Lite 408.
+"""WMT'16 En-De, Table 2: the Transformer of 338M mult-adds, the baseline of Lite 408.
 
     lite train wmt16-en-de/transformer-256 --out runs/wmt16-en-de-transformer-256 --download
 

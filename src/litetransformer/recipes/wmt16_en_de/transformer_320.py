@@ -1,4 +1,4 @@
-"""WMT'14 En-De, Table 2: the Transformer of 527M mult-adds, the baseline of Lite 496.
+"""WMT'16 En-De, Table 2: the Transformer of 527M mult-adds, the baseline of Lite 496.
 
     lite train wmt16-en-de/transformer-320 --out runs/wmt16-en-de-transformer-320 --download
 

@@ -1,4 +1,4 @@
-"""WMT'14 En-De: Transformer-base, for which the paper states no score here.
+"""WMT'16 En-De: Transformer-base, for which the paper states no score here.
 
     lite train wmt16-en-de/transformer-512 --out runs/wmt16-en-de-transformer-512 --download
 

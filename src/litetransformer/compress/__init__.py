@@ -1,0 +1,1 @@
+"""Smaller models: pruning, shared values, and one entropy-coded file (`docs/compression.md`)."""

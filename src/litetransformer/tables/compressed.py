@@ -1,0 +1,76 @@
+"""What compression made of a trained model: quality over bytes, measured by benchmarks/compression.py."""
+
+from typing import Any
+
+from litetransformer.inspect.smaller import KINDS
+from litetransformer.tables.results import results
+from litetransformer.tables.table import NOT_RUN, NOT_STATED, Table
+
+FILE = "compression-multi30k"
+
+
+def compressed() -> Table:
+    """The points that were measured on the whole test set, from the largest file to the smallest."""
+    points = _points()
+    most = max((point["lines"] for point in points), default=0)
+    chosen = sorted((point for point in points if point["lines"] == most), key=lambda point: -point["bytes"])
+    first = chosen[0] if chosen else {}
+    rows = []
+    for point in chosen:
+        plan = point["plan"] or {}
+        rows.append(
+            (
+                KINDS[point["kind"]],
+                f"{plan['rate']:g}" if plan.get("rate") else NOT_STATED,
+                f"{plan.get('sparsity', 0.0):.0%}",
+                f"{plan['updates']:,}" if plan.get("updates") else NOT_STATED,
+                f"{point['bytes'] / 1e6:.2f}",
+                f"{first['bytes'] / point['bytes']:.1f}×",
+                f"{point['bytes_without_tables'] / 1e6:.2f}",
+                f"{first['bytes_without_tables'] / point['bytes_without_tables']:.1f}×",
+                f"{point['loss']:.3f}",
+                f"{point['BLEU']:.2f}",
+            )
+        )
+    content = results().get(FILE, {})
+    made = [str(content[key]) for key in ("data", "machine") if key in content]
+    lines = f"{most:,} lines"
+    return Table(
+        title="A Lite Transformer of width 160, Multi30k De-En, in ever fewer bytes",
+        columns=(
+            *("codes", "rate", "zeros", "updates", "MB: all", "smaller", "MB: without tables"),
+            *("smaller, without tables", "bits a token", "BLEU"),
+        ),
+        rows=tuple(rows),
+        notes=(
+            "All: the file with its tokenizer; of single precision, the weights alone. 1 MB is 10⁶ bytes.",
+            f"{' · '.join([*made, lines])}. One seed." if made else f"{NOT_RUN}.",
+        ),
+    )
+
+
+def compression_grid() -> Table:
+    """BLEU and size for each number of bits and share of zeros, k-means without fine-tuning."""
+    points = [point for point in _points() if point["kind"] == "grid"]
+    zeros = sorted({point["plan"]["sparsity"] for point in points})
+    found = {(point["plan"]["bits"], point["plan"]["sparsity"]): point for point in points}
+    rows = [
+        (str(bits), *(_cell(found.get((bits, share))) for share in zeros))
+        for bits in sorted({bits for bits, _ in found}, reverse=True)
+    ]
+    lines = points[0]["lines"] if points else 0
+    return Table(
+        title="BLEU and size of the file over bits and zeros, k-means codebooks, not fine-tuned",
+        columns=("bits", *(f"{share:.0%} zeros" for share in zeros)),
+        rows=tuple(rows),
+        notes=(f"The first {lines:,} lines of the test set." if points else f"{NOT_RUN}.",),
+    )
+
+
+def _cell(point: dict[str, Any] | None) -> str:
+    return NOT_STATED if point is None else f"{point['BLEU']:.1f} at {point['bytes'] / 1e6:.2f} MB"
+
+
+def _points() -> list[dict[str, Any]]:
+    points: list[dict[str, Any]] = results().get(FILE, {}).get("points", [])
+    return points

@@ -1,0 +1,279 @@
+"""From a trained model to a small file: sweep, pruning, shared values, packing, each measured.
+
+`verify` repeats the measurement that the file itself holds.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from litetransformer.compress import pack, size
+from litetransformer.compress.pack import Pack, Packable, Plain
+from litetransformer.compress.prune import Curve, Masks, allocate, sweep
+from litetransformer.compress.quantize import Quantized, affine, codebook
+from litetransformer.compress.size import Size
+from litetransformer.core.errors import InputError
+from litetransformer.core.files import write_atomically
+from litetransformer.data.store import TokenStore, write_store
+from litetransformer.models.tensors import put_weights
+from litetransformer.tasks.compression_record import RECORD, Plan, Record, Stage, read_record
+from litetransformer.tasks.fine_tune import FineTuning, own_store, training_of
+from litetransformer.tasks.load import load
+from litetransformer.tasks.model_folder import CARD, is_file
+from litetransformer.tasks.text_model import TextModel
+from litetransformer.tasks.yardstick import AnyModel, Quality, Texts, Yardstick, network_of
+
+SMALL = 1024
+"""Tensors of fewer weights, and all vectors, are not pruned and get no codebook: they weigh little."""
+SWEEP_LINES = 200
+LARGEST_RATE = 2.0
+TABLE_SHARE = 4
+"""A bit of a table costs this many times less error than one of a layer: see docs/compression.md."""
+SCORE_TOLERANCE, LOSS_TOLERANCE = 0.1, 0.01
+"""Another machine's rounding may move a tie in the search, but no measurement by more than this."""
+_ROOM = 2048
+"""Bytes left for what the last steps add: the record's digits, and vectors that fine-tuning moved."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compressed:
+    """A file that was written: its record and its size, counted in both ways."""
+
+    record: Record
+    file: Size
+
+
+def compress(
+    folder: Path,
+    out: Path,
+    plan: Plan,
+    *,
+    texts: Texts,
+    train: Texts | None = None,
+    target_size: int | None = None,
+    curves: Mapping[str, Curve] | None = None,
+    device: torch.device | str = "cpu",
+    tell: Tell = lambda _what: None,
+) -> Compressed:
+    """Write the model in `folder` to the file `out` as `plan` says, measured on `texts`.
+
+    With `target_size`, its rates are the least for which the whole file has at most that many bytes.
+    Fine-tuning takes `train`, or else the training text that the run's folder still has. `curves` are those
+    of an earlier sweep of the same model. Equal arguments give equal bytes on the same machine.
+
+    Raises InputError for texts that are missing and for a size that cannot be reached.
+    """
+    if is_file(folder):
+        raise InputError("is compressed already", path=folder, remedy="name the folder it was made from")
+    model = load(folder, device=device)
+    if plan.updates and isinstance(model, TextModel):
+        raise InputError("language models are not fine-tuned here", field="updates", remedy="leave it out")
+    with _store(folder, model, train, plan.updates) as store, Yardstick(model, texts) as yardstick:
+        return _Work(folder, model, yardstick, store, tell).run(out, plan, target_size, curves)
+
+
+def verify(path: Path, texts: Texts, *, device: torch.device | str = "cpu") -> tuple[Record, Quality]:
+    """The record of a compressed model and its quality as measured again, on the same texts.
+
+    Raises InputError for other texts, and where the quality is not what the file says.
+    """
+    record = read_record(path)
+    if texts.digest != record.texts:
+        what = f"was measured on other texts, {record.lines:,} lines with the SHA-256 {record.texts}"
+        raise InputError(what, path=path, remedy="name those, or score these with `lite score`")
+    with Yardstick(load(path, device=device), texts) as yardstick:
+        found, stated = yardstick.quality(), record.after
+    scores = [(found.loss, stated.loss, LOSS_TOLERANCE, "loss")]
+    if stated.score is not None and found.score is not None:
+        scores.append((found.score, stated.score, SCORE_TOLERANCE, stated.metric))
+    for value, said, tolerance, name in scores:
+        if abs(value - said) > tolerance:
+            what = f"its {name} is {value:.4g} here, and {said:.4g} in the file"
+            raise InputError(what, path=path, remedy="compare the versions of litetransformer and PyTorch")
+    return record, found
+
+
+class _Work:
+    """The steps of one compression; the model's own weights go through all of them."""
+
+    def __init__(
+        self, folder: Path, model: AnyModel, yardstick: Yardstick, store: TokenStore | None, tell: Tell
+    ) -> None:
+        self.folder, self.model, self.yardstick, self.store, self.tell = folder, model, yardstick, store, tell
+        self.network = network_of(model)
+        self.weights: dict[str, Tensor] = dict(self.network.named_parameters())
+        self.tables = size.table_names(self.network)
+        self.large = large_tensors(self.weights)
+        self.stages: list[Stage] = []
+
+    def run(
+        self, out: Path, plan: Plan, target_size: int | None, curves: Mapping[str, Curve] | None
+    ) -> Compressed:
+        self.note("single precision", size.single_precision(self.weights, self.tables))
+        if plan.sparsity:
+            self.prune(plan, curves)
+            self.note("pruned", size.sparse(self.weights, self.tables))
+        if target_size is not None:
+            plan = self.fitted(plan, target_size)
+        tensors = quantized(self.weights, self.tables, plan)
+        if plan.updates:
+            shared: dict[str, Any] = {name: tensors[name] for name in self.large}
+            updates = plan.updates - (plan.updates // 2 if plan.sparsity else 0)
+            shared = self.tuning(plan, "values").share(shared, updates)
+            tensors = {
+                name: shared[name] if name in shared else small(tensor, plan)
+                for name, tensor in self.weights.items()
+            }
+        put_weights(self.network, {name: tensor.dequantize() for name, tensor in tensors.items()})
+        self.note("quantized", size.fixed_width(tensors, self.tables))
+        return self.written(out, plan, tensors, target_size)
+
+    def note(self, name: str, found: Size) -> None:
+        """Measure the model as it is now."""
+        self.tell(f"measuring: {name}")
+        stage = Stage(name=name, size=found, quality=self.yardstick.quality())
+        self.stages.append(stage)
+
+    def tuning(self, plan: Plan, what: str) -> FineTuning:
+        assert self.store is not None
+        return FineTuning(
+            self.network,
+            self.store,
+            training_of(self.folder, self.store),
+            device=self.model.device,
+            peak=plan.peak,
+            progress=self.counted(f"fine-tuning the {what}", 10),
+        )
+
+    def counted(self, what: str, every: int) -> Callable[[int, int], None]:
+        def tell(done: int, whole: int) -> None:
+            if done % every == 0 or done == whole:
+                self.tell(f"{what}: {done} of {whole}")
+
+        return tell
+
+    def prune(self, plan: Plan, curves: Mapping[str, Curve] | None) -> None:
+        """Make the plan's share of the large tensors' weights zero, by sweep and, if asked, fine-tuning."""
+        large = {name: self.weights[name] for name in self.large}
+        if curves is None:
+            with Yardstick(self.model, self.yardstick.texts.first(SWEEP_LINES)) as few:
+                curves = sweep(large, few.loss, progress=self.counted("sweep: tensors", 10))
+        # Of large tensors only, so that all weights together have as many zeros as were asked for.
+        count = sum(tensor.numel() for tensor in self.weights.values())
+        share = plan.sparsity * count / sum(tensor.numel() for tensor in large.values())
+        if share >= 1:
+            raise InputError(
+                f"{plan.sparsity:g} is more than can be zero", field="sparsity", remedy="choose less"
+            )
+        shares = allocate(curves, large, share)
+        if plan.updates:
+            self.tuning(plan, "pruned model").prune(shares, plan.updates // 2)
+        else:
+            Masks.of(large, shares).apply(self.weights)
+
+    def fitted(self, plan: Plan, target_size: int) -> Plan:
+        """The plan with the least rates that come to the size."""
+        self.tell(f"looking for rates that come to {target_size:,} bytes")
+
+        def at(rate: float) -> Plan:
+            return replace(plan, rate=rate, table_rate=rate / TABLE_SHARE)
+
+        def fits(rate: float) -> bool:
+            return self.size_of(at(rate)) <= target_size - _ROOM
+
+        if fits(0.0):
+            return at(0.0)
+        if not fits(LARGEST_RATE):
+            least = self.size_of(at(LARGEST_RATE)) + _ROOM
+            remedy = f"{least:,} is about the least; use a sparsity, or fewer --bits"
+            raise InputError(f"{target_size:,} bytes cannot be reached", field="target_size", remedy=remedy)
+        low, high = 1e-4, LARGEST_RATE
+        while high / low > 1.01:
+            middle = (low * high) ** 0.5
+            low, high = (low, middle) if fits(middle) else (middle, high)
+        return at(high)
+
+    def size_of(self, plan: Plan) -> int:
+        """The size of the file for this plan, without fine-tuning."""
+        record = self.record(plan, (*self.stages, self.stages[0]))
+        return len(pack.to_bytes(self.files(record), quantized(self.weights, self.tables, plan)))
+
+    def files(self, record: Record) -> dict[str, bytes]:
+        """The card and the tokenizers of the folder, and the record."""
+        assert self.model.card is not None
+        names = [CARD, *dict.fromkeys(file.file for file in self.model.card.tokenizers())]
+        return {**{name: (self.folder / name).read_bytes() for name in names}, RECORD: record.content()}
+
+    def record(self, plan: Plan, stages: tuple[Stage, ...]) -> Record:
+        zeros = sum(tensor.numel() - int(tensor.count_nonzero()) for tensor in self.weights.values())
+        return Record(
+            plan=plan,
+            texts=self.yardstick.texts.digest,
+            lines=len(self.yardstick.texts.source),
+            sparsity=zeros / sum(tensor.numel() for tensor in self.weights.values()),
+            stages=stages,
+        )
+
+    def written(
+        self, out: Path, plan: Plan, tensors: Mapping[str, Packable], target_size: int | None
+    ) -> Compressed:
+        record = self.record(plan, tuple(self.stages))
+        content = pack.to_bytes(self.files(record), tensors)
+        if target_size is not None and len(content) > target_size:
+            what = f"came to {len(content):,} bytes, not {target_size:,}"
+            raise InputError(what, path=out, remedy="ask for a little less")
+        write_atomically(out, content)
+        return Compressed(record=record, file=size.in_file(Pack(out), self.tables, total=len(content)))
+
+
+def large_tensors(weights: Mapping[str, Tensor]) -> list[str]:
+    """The names of the tensors that are pruned and have codebooks: no vectors and none of few weights."""
+    return [name for name, tensor in weights.items() if tensor.ndim > 1 and tensor.numel() >= SMALL]
+
+
+def quantized(weights: Mapping[str, Tensor], tables: frozenset[str], plan: Plan) -> dict[str, Packable]:
+    """Every tensor as a file made by `plan` has it, before fine-tuning."""
+    large = set(large_tensors(weights))
+    found: dict[str, Packable] = {}
+    for name, tensor in weights.items():
+        bits, rate = (plan.table_bits, plan.table_rate) if name in tables else (plan.bits, plan.rate)
+        if name in large:
+            found[name] = codebook(tensor, bits=bits, rows=plan.rows, rate=rate)
+        else:
+            found[name] = small(tensor, plan)
+    return found
+
+
+def small(tensor: Tensor, plan: Plan) -> Quantized | Plain:
+    """A vector, or a tiny tensor, as the plan says."""
+    return affine(tensor) if plan.small == "affine" else Plain(weights=tensor, precision=plan.small)
+
+
+@contextlib.contextmanager
+def _store(folder: Path, model: AnyModel, train: Texts | None, updates: int) -> Iterator[TokenStore | None]:
+    """The tokens to fine-tune on, while the block runs; None where there are no updates to make."""
+    if not updates or isinstance(model, TextModel):
+        yield None
+        return
+    if train is None:
+        if (found := own_store(folder)) is None:
+            remedy = "name --train-source and --train-target, or leave out --updates"
+            raise InputError("its training text is not here", path=folder, remedy=remedy)
+        yield found
+        return
+    with tempfile.TemporaryDirectory(prefix="litetransformer-") as place:
+        yield write_store(
+            Path(place) / "train",
+            zip(train.source, train.target, strict=True),
+            model.source,
+            model.target,
+            truncate_source=model.truncate_source,
+        )

@@ -1,0 +1,309 @@
+"""A model compressed is one file that every verb takes, that says what it cost, and that proves it again."""
+
+import json
+import random
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+import litetransformer as lt
+from litetransformer.cli import main
+from litetransformer.compress import pack
+from litetransformer.compress.pack import Pack
+from litetransformer.compress.prune import magnitude_mask
+from litetransformer.core.files import with_checksum
+from litetransformer.core.spec import to_json
+from litetransformer.data.words import train_words
+from litetransformer.models.tensors import put_weights
+from litetransformer.tasks.compression import compress, large_tensors, verify
+from litetransformer.tasks.compression_record import Plan, read_record
+from litetransformer.tasks.model_folder import LanguageCard, read_card, save_model, save_tokenizers
+from litetransformer.tasks.yardstick import Texts, own_texts, read_texts
+
+
+@pytest.fixture(scope="session")
+def valid(texts):
+    return read_texts(texts / "valid.de", texts / "valid.en")
+
+
+@pytest.fixture(scope="session")
+def packed(model_folder, valid, tmp_path_factory):
+    """A compressed file of the small model. Read only."""
+    path = tmp_path_factory.mktemp("packed") / "model.lite"
+    compress(model_folder, path, Plan(bits=5, table_bits=5), texts=valid)
+    return path
+
+
+def random_lines(count, seed):
+    generator = random.Random(seed)
+    alphabet = [*"abcdefgh .,äöü日本\t\u2028'\"", "Hund ", "Katze ", "rot ", "und "]
+    return ["".join(generator.choices(alphabet, k=generator.randint(0, 25))) for _ in range(count)]
+
+
+def same_outputs(model_folder, packed, count):
+    ours, theirs = lt.load(packed), lt.load(model_folder)
+    put_weights(theirs.model, Pack(packed).dequantized())
+    lines = random_lines(count, 4)
+    options = {"beam": 2, "longest": 12}
+    assert ours.translations(lines, **options) == theirs.translations(lines, **options)
+
+
+def test_a_packed_model_writes_what_the_dequantized_one_does(model_folder, packed):
+    same_outputs(model_folder, packed, 500)
+
+
+@pytest.mark.slow
+def test_a_packed_model_writes_what_the_dequantized_one_does_on_10_000_lines(model_folder, packed):
+    same_outputs(model_folder, packed, 10_000)
+
+
+def test_the_file_has_the_quantized_weights_and_ties_them_once(model_folder, packed):
+    model = lt.load(packed)
+    weights = dict(model.model.named_parameters())
+    assert weights.keys() == Pack(packed).outline().keys()
+    assert model.model.output.weight is model.model.source_embedding.weight
+    assert not model.model.training
+    for name in large_tensors(weights):
+        assert len(weights[name].unique()) <= 2**5
+
+
+def test_loading_changes_no_random_numbers(packed):
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    lt.load(packed)
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_equal_arguments_give_equal_bytes(model_folder, packed, valid, tmp_path):
+    compress(model_folder, tmp_path / "again.lite", Plan(bits=5, table_bits=5), texts=valid)
+    assert (tmp_path / "again.lite").read_bytes() == packed.read_bytes()
+
+
+def test_pruning_leaves_as_many_zeros_as_asked_for_where_they_cost_least(model_folder, valid, tmp_path):
+    path, before = tmp_path / "model.lite", dict(lt.load(model_folder).model.named_parameters())
+    done = compress(model_folder, path, Plan(sparsity=0.3, small="float32"), texts=valid)
+    after = Pack(path).dequantized()
+    count = sum(tensor.numel() for tensor in after.values())
+    zeros = sum(int((after[name] == 0).sum()) for name in large_tensors(after))
+    assert abs(zeros / count - 0.3) < 0.003
+    assert [stage.name for stage in done.record.stages] == ["single precision", "pruned", "quantized"]
+    for name in large_tensors(after):
+        share = float((after[name] == 0).double().mean())
+        mask = magnitude_mask(before[name].detach(), share + 1e-9)
+        assert torch.equal(after[name] != 0, mask)
+    assert all(torch.equal(after[n], before[n]) for n in after if n not in large_tensors(after))
+
+
+def test_fine_tuning_keeps_the_zeros_and_mends_some_of_the_loss(model_folder, valid, texts, tmp_path):
+    plan, losses = Plan(bits=2, table_bits=2, rate=0.0, table_rate=0.0, sparsity=0.5, peak=2e-3), []
+    for number, train in enumerate((None, read_texts(texts / "train.de", texts / "train.en"))):
+        for updates in (0, 40):
+            path = tmp_path / f"{number}-{updates}.lite"
+            done = compress(model_folder, path, replace(plan, updates=updates), texts=valid, train=train)
+            losses.append(done.record.after.loss)
+            after = Pack(path).dequantized()
+            zeros = sum(int((after[name] == 0).sum()) for name in large_tensors(after))
+            assert abs(zeros / sum(tensor.numel() for tensor in after.values()) - 0.5) < 0.003
+            assert all(len(after[name].unique()) <= 4 for name in large_tensors(after))
+    # The run's own training text is the same one.
+    assert losses[0] == losses[2]
+    assert losses[1] == losses[3] < 0.8 * losses[0]
+
+
+def test_a_target_size_is_kept_and_used(model_folder, packed, valid, tmp_path):
+    usual, rates = packed.stat().st_size, []
+    for size in (usual + 20_000, usual, usual - 3000):
+        path = tmp_path / f"{size}.lite"
+        done = compress(model_folder, path, Plan(), texts=valid, target_size=size)
+        assert done.file.total == path.stat().st_size <= size
+        rates.append(done.record.plan.rate)
+    assert 0.0 == rates[0] < rates[1] < rates[2]
+
+
+def test_a_size_that_cannot_be_reached_names_the_least(model_folder, valid, tmp_path):
+    with pytest.raises(lt.InputError, match=r"5,000 bytes cannot be reached; .* is about the least"):
+        compress(model_folder, tmp_path / "x.lite", Plan(), texts=valid, target_size=5000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_record_is_verified_on_the_same_texts_alone(packed, valid):
+    record, quality = verify(packed, valid)
+    assert record == read_record(packed)
+    assert quality == record.after
+    assert record.lines == 20
+    with pytest.raises(lt.InputError, match="was measured on other texts, 20 lines with the SHA-256"):
+        verify(packed, valid.first(19))
+
+
+def test_a_record_that_says_more_than_there_is_is_refused(packed, valid, tmp_path):
+    found = Pack(packed)
+    files = {entry.name: found.file(entry.name) for entry in found.contents.files}
+    facts = json.loads(files["compression.json"])
+    facts["stages"][-1]["quality"]["score"] += 0.5
+    files["compression.json"] = json.dumps(facts).encode()
+    path = tmp_path / "forged.lite"
+    path.write_bytes(pack.to_bytes(files, dict(found.tensors())))
+    with pytest.raises(lt.InputError, match=r"its BLEU is .* here, and .* in the file"):
+        verify(path, valid)
+
+
+def forge(packed, path, change=lambda facts: None, **files):
+    found = Pack(packed)
+    content = {entry.name: found.file(entry.name) for entry in found.contents.files}
+    facts = to_json(read_card(packed))
+    change(facts)
+    content["model.json"] = json.dumps(with_checksum(facts)).encode()
+    path.write_bytes(pack.to_bytes({**content, **files}, dict(found.tensors())))
+
+
+HOSTILE_CARDS = {
+    "wide": (lambda facts: facts["model"].update(dim=10**12), "model"),
+    "other_network": (lambda facts: facts["model"].update(dim=64), "has the shape"),
+    "deep": (
+        lambda facts: facts["model"].update(encoder=facts["model"]["encoder"] * 100),
+        "more layers than there are weights",
+    ),
+    "other_format": (lambda facts: facts.update(format=2), "a model of format 2"),
+    "a_path": (lambda facts: facts["source"].update(file="../x"), "is not the name of a file"),
+    "another_file": (lambda facts: facts["source"].update(file="other.model"), "other.model: missing"),
+    "another_tokenizer": (lambda facts: facts["source"].update(sha256="0" * 64), "its SHA-256 is not"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_CARDS)
+def test_a_forged_card_is_refused_and_the_file_named(packed, tmp_path, name):
+    change, what = HOSTILE_CARDS[name]
+    path = tmp_path / "forged.lite"
+    forge(packed, path, change)
+    with pytest.raises(lt.InputError) as caught:
+        lt.load(path)
+    assert caught.value.path == str(path)
+    assert what in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x.\0", "x." + "y" * 5000, "x.png", "x"])
+def test_a_tokenizer_s_name_is_never_a_path(packed, tmp_path, name):
+    path, content = tmp_path / "forged.lite", Pack(packed).file("tokenizer.model")
+    forge(
+        packed,
+        path,
+        lambda facts: (facts["source"].update(file=name), facts["target"].update(file=name)),
+        **{name: content},
+    )
+    assert lt.load(path).translate(["rot."])
+
+
+def test_a_card_without_its_checksum_is_refused(packed, tmp_path):
+    path = tmp_path / "forged.lite"
+    forge(packed, path, **{"model.json": json.dumps(to_json(read_card(packed))).encode()})
+    with pytest.raises(lt.InputError, match="holds no checksum"):
+        lt.load(path)
+
+
+@pytest.mark.parametrize("cutoffs", [(), (12, 24)], ids=["full", "adaptive"])
+def test_a_language_model_is_compressed_and_verified_by_its_loss(cutoffs, tmp_path):
+    folder, path = tmp_path / "lm", tmp_path / "lm.lite"
+    folder.mkdir()
+    tokenizer = train_words([" ".join(f"word{number}" for number in range(28)), "one two three"], size=40)
+    file, _ = save_tokenizers(folder, tokenizer, tokenizer)
+    spec = lt.lite_lm(32, taps=(3, 5), cutoffs=cutoffs)
+    weights = dict(spec.build(tokenizer.size).named_parameters())
+    save_model(folder, LanguageCard(model=spec, tokenizer=file, window=16, context=8), weights)
+    valid = Texts(("one two word3", "word7 word8 word9 word10", "three"))
+    done = compress(folder, path, Plan(bits=4, table_bits=4, sparsity=0.2), texts=valid)
+    assert done.record.after.score is None
+    assert verify(path, valid)[1] == done.record.after
+    assert lt.load(path).perplexity(["one two"]).tokens
+    with pytest.raises(lt.InputError, match="language models are not fine-tuned"):
+        compress(folder, path, Plan(updates=3), texts=valid)
+    with pytest.raises(lt.InputError, match="a language model has no target"):
+        compress(folder, path, Plan(), texts=Texts(("one",), ("two",)))
+
+
+def test_a_summarizer_is_compressed_and_verified_by_rouge(summarizer_folder, document_texts, tmp_path):
+    path, valid = tmp_path / "s.lite", read_texts(document_texts / "valid.doc", document_texts / "valid.sum")
+    done = compress(summarizer_folder, path, Plan(), texts=valid)
+    assert done.record.after.metric == "ROUGE-L"
+    assert verify(path, valid)[1] == done.record.after
+    assert lt.load(path).summarize(["red dog runs here"])
+
+
+def test_every_verb_takes_the_file(packed, texts, lite, capfdbinary):
+    assert lite("translate", "--model", packed, "Hund.").stdout.strip()
+    verbs = {
+        b"BLEU": (
+            "score",
+            "--model",
+            packed,
+            "--source",
+            texts / "test.de",
+            "--reference",
+            texts / "test.en",
+        ),
+        b"everything": ("profile", packed),
+        b"model.dim = 32": ("show", packed),
+        b'"mixings"': ("attend", "Hund.", "--model", packed, "--json"),
+    }
+    for shown, arguments in verbs.items():
+        assert main(list(map(str, arguments))) == 0
+        assert shown in capfdbinary.readouterr().out
+
+
+def test_compress_and_verify_on_the_command_line(model_folder, packed, texts, lite, tmp_path):
+    path, valid = tmp_path / "small.lite", ("--source", texts / "valid.de", "--target", texts / "valid.en")
+    weights = sum(tensor.numel() for tensor in Pack(packed).dequantized().values())
+    ratio = 4 * weights / packed.stat().st_size
+    done = lite("compress", model_folder, "--out", path, "--ratio", ratio, *valid, "--json", "--quiet")
+    assert (done.returncode, done.stderr) == (0, b"")
+    facts = json.loads(done.stdout)
+    assert facts["bytes"] == path.stat().st_size
+    assert facts["ratio"] >= ratio
+    assert facts["record"] == to_json(read_record(path))
+    shown = lite("verify", path, *valid)
+    assert shown.returncode == 0
+    assert shown.stdout.decode().strip().endswith("as the file says")
+    again = json.loads(lite("verify", path, *valid, "--json").stdout)
+    assert again["quality"] == facts["record"]["stages"][-1]["quality"]
+    # Without texts, the run's own.
+    table = lite("compress", model_folder, "--out", tmp_path / "own.lite", "--bits", "4").stdout.decode()
+    assert [line.split("  ")[0] for line in table.splitlines()[:4]] == [
+        "after",
+        "single precision",
+        "quantized",
+        "the file",
+    ]
+    assert read_record(tmp_path / "own.lite").texts == own_texts(model_folder).digest
+
+
+MISTAKES = {
+    "both": (["--target-size", "1MB", "--ratio", "4"], "--ratio: is given beside --target-size"),
+    "size": (["--target-size", "three"], "--target-size: 'three' is no size; write 1500000, 800kB or 1.5MB"),
+    "rate": (["--target-size", "1MB", "--rate", "0.1"], "--rate: is what --target-size looks for"),
+    "ratio": (["--ratio", "0.5"], "--ratio: 0.5 makes nothing smaller"),
+    "bits": (["--bits", "9"], "bits=9 must be from 1 to 8"),
+    "sparsity": (["--sparsity", "1"], "sparsity=1.0 must be at least 0 and less than 1"),
+    "target": (["--target", "x"], "--source: missing"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_one_line(model_folder, lite, tmp_path, name):
+    options, what = MISTAKES[name]
+    done = lite("compress", model_folder, "--out", tmp_path / "x.lite", *options)
+    assert done.returncode in (1, 2)
+    assert done.stderr.decode().startswith(f"error: {what}")
+    assert done.stderr.count(b"\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_not_compressed_twice_and_texts_are_needed(model_folder, packed, lite, tmp_path):
+    done = lite("compress", packed, "--out", tmp_path / "x.lite")
+    assert b"is compressed already" in done.stderr
+    bare = shutil.copytree(model_folder, tmp_path / "bare", ignore=shutil.ignore_patterns("data", "check*"))
+    done = lite("compress", bare, "--out", tmp_path / "x.lite")
+    assert b"there are no texts to measure with; name --source and --target" in done.stderr
+    done = lite("verify", bare, "--source", "x")
+    assert b"no compressed model here" in done.stderr
