@@ -43,7 +43,7 @@ TESTS = Path(__file__).parents[1] / "tests/compress"
 RATES = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
 
 
-def points(kinds: list[str], updates: int) -> Iterator[dict[str, Any]]:
+def points(kinds: list[str], updates: int, peak: float) -> Iterator[dict[str, Any]]:
     """What to measure: a kind, a plan, and for `int8` that all tensors are affine."""
     kmeans = Plan(rate=0.0, table_rate=0.0)
     grid = [(bits, zeros) for zeros in (0.0, 0.2, 0.4) for bits in (8, 7, 6, 5, 4, 3, 2)]
@@ -57,8 +57,8 @@ def points(kinds: list[str], updates: int) -> Iterator[dict[str, Any]]:
             for zeros in (0.2, 0.3)
             for rate in (0.01, 0.02, 0.05)
         ],
-        "tuned": [Plan(rate=rate, table_rate=rate / 4, updates=updates) for rate in (0.12, 0.2)],
-        "tuned-pruned": [Plan(rate=0.05, table_rate=0.0125, sparsity=0.4, updates=2 * updates)],
+        "tuned": [Plan(rate=rate, table_rate=rate / 4, updates=updates, peak=peak) for rate in (0.12, 0.2)],
+        "tuned-pruned": [Plan(rate=0.05, table_rate=0.0125, sparsity=0.4, updates=2 * updates, peak=peak)],
     }
     for kind in kinds:
         for plan in plans[kind]:
@@ -171,7 +171,7 @@ def command(options: argparse.Namespace) -> str:
     kinds, lines = " ".join(options.points), f" --lines {options.lines}" if options.lines else ""
     is_tuned = any(kind.startswith("tuned") for kind in options.points)
     tuned = " --train-source FILE --train-target FILE" if is_tuned else ""
-    updates = f" --updates {options.updates}" if is_tuned else ""
+    updates = f" --updates {options.updates} --peak {options.peak:g}" if is_tuned else ""
     return (
         "python benchmarks/compression.py --model FOLDER --source FILE --target FILE --valid-source FILE "
         f"--valid-target FILE{tuned} --data {shlex.quote(options.data)} --points {kinds}{lines}{updates} "
@@ -191,6 +191,7 @@ def main() -> None:
     parser.add_argument("--points", nargs="+", default=["grid", "int8", "rates", "pruned"])
     parser.add_argument("--lines", type=int, default=0, help="measure on the first lines only; 0: on all")
     parser.add_argument("--updates", type=int, default=200)
+    parser.add_argument("--peak", type=float, default=Plan.peak, help="highest rate of fine-tuning")
     parser.add_argument("--curves", type=Path, help="file that keeps the sweep from call to call")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -198,7 +199,10 @@ def main() -> None:
     work = Measuring(options)
     facts: dict[str, Any] = read_json(options.out) if options.out.is_file() else {}
     measured: list[dict[str, Any]] = facts.get("points", [])
-    wanted = [{"kind": "single precision", "plan": None}, *points(options.points, options.updates)]
+    wanted = [
+        {"kind": "single precision", "plan": None},
+        *points(options.points, options.updates, options.peak),
+    ]
     for point in wanted:
         key = {**point, "lines": len(work.texts.source)}
         if any(all(have[name] == value for name, value in key.items()) for have in measured):

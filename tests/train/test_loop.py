@@ -223,8 +223,9 @@ def test_where_every_state_is_damaged_the_run_does_not_begin_anew(toy, tmp_path)
     assert len(states) == 2
     for path in states:
         damage(path)
+    # A bit of the header may say another length, which is refused before anything is summed up.
     with pytest.raises(
-        InputError, match="damaged: its checksum does not match; restore it from a copy"
+        InputError, match=r"(checksum does not match|than its header says); restore"
     ) as caught:
         toy.run(tmp_path, toy.training())
     assert caught.value.path == str(states[-1])

@@ -32,7 +32,7 @@ class Plan(Spec):
     sparsity: float = 0.0
     small: Literal["affine", "float16", "float32"] = "affine"
     updates: int = 0
-    peak: float = 3e-4
+    peak: float = 1e-3
 
     def __post_init__(self) -> None:
         for name in ("bits", "table_bits"):
