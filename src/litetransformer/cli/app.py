@@ -26,7 +26,7 @@ Small, fast models that translate, summarize and write: the Lite Transformer.
 A first model, from nothing to translations in minutes:
 
   lite quickstart --out first
-  echo 'Gestern haben wir zwei rote Lampen gekauft.' |
+  echo 'Gestern hat Anna in Berlin eine rote Lampe gekauft.' |
       lite translate --model first/lite
 
 A row of the paper:
