@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from litetransformer.cli.options import MACHINE, OUTPUT, Device, Threads, device_for, use_threads
@@ -13,6 +13,10 @@ from litetransformer.cli.writing import (
     SEARCH,
     JsonLines,
     OutputFile,
+    Seed,
+    Temperature,
+    TopK,
+    TopP,
     check_output,
     check_text,
     groups_of,
@@ -22,8 +26,6 @@ from litetransformer.core.errors import InputError
 
 if TYPE_CHECKING:
     from litetransformer.tasks.text_model import Generated
-
-SAMPLING = Group("Sampling", sort_key=2)
 
 
 def generate(
@@ -39,20 +41,10 @@ def generate(
             help="most tokens to write, at most the model's window [default: 64, or half of it]",
         ),
     ] = None,
-    temperature: Annotated[
-        float | None,
-        Parameter(group=SAMPLING, help="below 1 bolder, above 1 more varied [default: 1]"),
-    ] = None,
-    top_k: Annotated[
-        int | None, Parameter(group=SAMPLING, help="draw from the K likeliest tokens; 0: from all")
-    ] = None,
-    top_p: Annotated[
-        float | None, Parameter(group=SAMPLING, help="draw from the fewest tokens that hold this probability")
-    ] = None,
-    seed: Annotated[
-        int | None,
-        Parameter(group=SAMPLING, validator=Number(gte=0), help="equal seeds draw the same [default: 0]"),
-    ] = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    seed: Seed = None,
     beam: Annotated[
         int | None,
         Parameter(group=SEARCH, help="in place of drawing, find the likeliest text, this many kept"),

@@ -5,12 +5,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from litetransformer.cli.options import OUTPUT, Device, Threads, device_for, use_threads
 from litetransformer.cli.output import json_line
 from litetransformer.cli.writing import (
+    SAMPLING,
     SEARCH,
     BatchTokens,
     Beam,
@@ -18,6 +19,10 @@ from litetransformer.cli.writing import (
     LengthPenalty,
     NoRepeatNgram,
     OutputFile,
+    Seed,
+    Temperature,
+    TopK,
+    TopP,
     as_json,
     check_output,
     check_text,
@@ -30,8 +35,6 @@ if TYPE_CHECKING:
     from litetransformer.decode.options import SamplingOptions
     from litetransformer.tasks.text_to_text import Output
     from litetransformer.tasks.translator import Translator
-
-SAMPLING = Group("Sampling", sort_key=2)
 
 
 def translate(
@@ -51,19 +54,10 @@ def translate(
         str | None, Parameter(group=SEARCH, help="text that every translation begins with")
     ] = None,
     sample: Annotated[bool, Parameter(group=SAMPLING, help="draw translations instead of searching")] = False,
-    temperature: Annotated[
-        float | None, Parameter(group=SAMPLING, help="below 1 bolder, above 1 more varied [default: 1]")
-    ] = None,
-    top_k: Annotated[
-        int | None, Parameter(group=SAMPLING, help="draw from the K likeliest tokens; 0: from all")
-    ] = None,
-    top_p: Annotated[
-        float | None, Parameter(group=SAMPLING, help="draw from the fewest tokens that hold this probability")
-    ] = None,
-    seed: Annotated[
-        int | None,
-        Parameter(group=SAMPLING, validator=Number(gte=0), help="equal seeds draw the same [default: 0]"),
-    ] = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    seed: Seed = None,
     scores: Annotated[bool, Parameter(group=OUTPUT, help="print scores too, in the form above")] = False,
     json: JsonLines = False,
     batch_tokens: BatchTokens = 4096,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SEARCH = Group("Search", sort_key=1)
+SAMPLING = Group("Sampling", sort_key=2)
 STDIN = 0
 
 OutputFile = Annotated[
@@ -31,6 +32,17 @@ LengthPenalty = Annotated[
 ]
 NoRepeatNgram = Annotated[
     int | None, Parameter(group=SEARCH, help="let no N tokens in a row come twice; 0 lets them")
+]
+Temperature = Annotated[
+    float | None, Parameter(group=SAMPLING, help="below 1 bolder, above 1 more varied [default: 1]")
+]
+TopK = Annotated[int | None, Parameter(group=SAMPLING, help="draw from the K likeliest tokens; 0: from all")]
+TopP = Annotated[
+    float | None, Parameter(group=SAMPLING, help="draw from the fewest tokens that hold this probability")
+]
+Seed = Annotated[
+    int | None,
+    Parameter(group=SAMPLING, validator=Number(gte=0), help="equal seeds draw the same [default: 0]"),
 ]
 BatchTokens = Annotated[
     int,
