@@ -1,4 +1,4 @@
-"""Language models: the Lite model beside the Transformer of equal mult-adds, by perplexity, several seeds.
+"""Language models: Lite models beside Transformers of equal mult-adds, by perplexity, several seeds.
 
     python benchmarks/language_models.py kyotowiki --data FOLDER [--seeds 1 2 3] [--together 3]
     python benchmarks/language_models.py ptb --data FOLDER
@@ -31,7 +31,7 @@ SETS = {
     "wikitext103": "WikiText-103, 103M words of 268 thousand kinds",
 }
 MODELS = {"wikitext103": ("lite-896", "transformer-512")}
-TWINS = ("lite-320", "transformer-184")
+TWINS = ("lite-320", "transformer-184", "lite-224", "transformer-128")
 
 
 def measure(job: Job, keep: Path | None = None) -> dict:
@@ -83,7 +83,7 @@ def main() -> None:
     run(
         chosen,
         partial(measure, keep=chosen.keep),
-        what=f"{name}, from text to perplexity: the Lite language model and its equal in mult-adds",
+        what=f"{name}, from text to perplexity: Lite language models and their equals in mult-adds",
         data=SETS[name],
         program=f"{Path(__file__).name} {name}",
     )

@@ -1,6 +1,7 @@
 """Trainings whose results add up in one file: what the benchmarks of `docs/results/` share.
 
 A run that the file has already, of the same recipe, is not made again; that of a changed recipe replaces it.
+One that fails is noted with what went wrong, and made again by the next call.
 Several trainings of small models share a GPU best under NVIDIA's MPS, which is started if it is there.
 """
 
@@ -24,12 +25,19 @@ from typing import Any
 
 import torch
 
+from litetransformer.core.errors import InputError
 from litetransformer.core.files import read_json, write_json
 from litetransformer.core.override import override
 from litetransformer.core.spec import to_json
 from litetransformer.inspect.profile import Profile
 from litetransformer.recipes import get
 from litetransformer.train.snapshot import Progress
+
+_LATER = {"consistency": 0.0, "ema_decay": 0.0}
+"""Settings of training that recipes of older runs didn't have, with the values that change nothing."""
+
+WRITTEN = ("what", "command", "machine", "torch", "date", "data", "runs")
+"""What `run` writes; whatever else a file holds stays in it."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,11 @@ class Job:
 
     def digest(self) -> str:
         """What stands for the recipe: a run of another one is another run."""
-        plain = replace(self.recipe(), expect=None)
-        return hashlib.sha256(json.dumps(to_json(plain), sort_keys=True).encode()).hexdigest()[:16]
+        plain = to_json(replace(self.recipe(), expect=None))
+        for name, value in _LATER.items():
+            if plain["train"].get(name) == value:
+                del plain["train"][name]
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def parser(description: str, systems: tuple[str, ...], out: str) -> argparse.ArgumentParser:
@@ -64,6 +75,7 @@ def parser(description: str, systems: tuple[str, ...], out: str) -> argparse.Arg
     )
     options.add_argument("--together", type=int, default=1, help="trainings at a time")
     options.add_argument("--seconds", type=float, default=float("inf"), help="wait no longer for results")
+    options.add_argument("--again", action="store_true", help="make runs that the file has already, too")
     options.add_argument("--keep", type=Path, help="folder to leave the models of the first seed in")
     options.set_defaults(usual_systems=list(systems))
     return options
@@ -76,19 +88,39 @@ def run(
     what: str,
     data: str,
     program: str,
+    finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> None:
-    """Make the runs that `options.out` lacks and write it anew after each of them."""
+    """Make the runs that `options.out` lacks and write it anew after each of them.
+
+    At the end `finish` is given what the file holds, and what it gives is added.
+    """
+    _make(options, measure, what=what, data=data, program=program)
+    if finish is not None and options.out.is_file():
+        facts = read_json(options.out)
+        write_json(options.out, facts | finish(facts))
+
+
+def _make(
+    options: argparse.Namespace,
+    measure: Callable[[Job], dict[str, Any]],
+    *,
+    what: str,
+    data: str,
+    program: str,
+) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     facts = read_json(options.out) if options.out.is_file() else {}
     runs: list[dict[str, Any]] = facts.get("runs", [])
+    others = {name: value for name, value in facts.items() if name not in WRITTEN}
     jobs = [
         Job(system, seed, tuple(options.settings), options.data, device)
         for seed in options.seeds
         for system in options.systems
     ]
     digests = {job: job.digest() for job in jobs}
-    have = {(run["system"], run["seed"], run.get("recipe_digest")) for run in runs}
-    jobs = [job for job in jobs if (job.system, job.seed, digests[job]) not in have]
+    have = {(run["system"], run["seed"], run.get("recipe_digest")) for run in runs if not run.get("failed")}
+    if not options.again:
+        jobs = [job for job in jobs if (job.system, job.seed, digests[job]) not in have]
     arguments = (
         f"--data FOLDER --out docs/results/{options.out.name} --seeds {' '.join(map(str, options.seeds))}"
     )
@@ -118,7 +150,8 @@ def run(
             }
             runs = [run for run in runs if (run["system"], run["seed"]) != (job.system, job.seed)] + [result]
             runs.sort(key=lambda run: (run["system"], run["seed"]))
-            print(job.system, "seed", job.seed, json.dumps(result["scores"]), flush=True)
+            told = result.get("failed") or json.dumps(result["scores"])
+            print(job.system, "seed", job.seed, told, flush=True)
             write_json(
                 options.out,
                 {
@@ -129,6 +162,7 @@ def run(
                     "date": result["date"],
                     "data": data,
                     "runs": runs,
+                    **others,
                 },
             )
 
@@ -188,7 +222,7 @@ def _finished(
             if left <= 0:
                 raise multiprocessing.TimeoutError
             index, job = next(order)
-            return index, measure(job)
+            return index, _tried(measure, job)
 
         yield one
         return
@@ -204,7 +238,15 @@ class _Indexed:
 
     def __call__(self, numbered: tuple[int, Job]) -> tuple[int, dict[str, Any]]:
         index, job = numbered
-        return index, self.measure(job)
+        return index, _tried(self.measure, job)
+
+
+def _tried(measure: Callable[[Job], dict[str, Any]], job: Job) -> dict[str, Any]:
+    """What `measure` gives, or what went wrong: the other runs go on."""
+    try:
+        return measure(job)
+    except InputError as error:
+        return {"failed": str(error), "scores": {}}
 
 
 def _one_thread() -> None:

@@ -30,7 +30,7 @@ from litetransformer.ops.windowed_sum import reference, windowed_sum
 
 CACHE = 256 << 20
 """Bytes of buffers that no cache holds."""
-TOLERANCES = {"float32": 1e-5, "bfloat16": 1e-2}
+TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2}
 
 
 @dataclass(frozen=True, kw_only=True)

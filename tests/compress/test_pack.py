@@ -84,11 +84,11 @@ def small_file():
     return pack.to_bytes({"card": b"{}"}, few)
 
 
-def test_a_flip_of_any_byte_is_found_and_named(tmp_path):
+def test_a_flip_of_any_bit_is_found_and_named(tmp_path):
     content, place = small_file(), tmp_path / "model.lite"
-    for position in range(len(content)):
+    for position in range(8 * len(content)):
         changed = bytearray(content)
-        changed[position] ^= 1 << position % 8
+        changed[position // 8] ^= 1 << position % 8
         place.write_bytes(changed)
         with pytest.raises(InputError) as caught:
             Pack(place)

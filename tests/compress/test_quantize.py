@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from litetransformer.compress.quantize import affine, codebook, entropy, lloyd, summed_by_value
+from litetransformer.compress.quantize import affine, codebook, entropy, from_codes, lloyd
 from litetransformer.core.errors import InputError
 
 TENSORS = {
@@ -135,11 +135,17 @@ def test_bits_are_from_1_to_8(bits):
         codebook(torch.randn(3, 3), bits=bits)
 
 
-def test_gradients_are_summed_by_value():
-    weights = torch.randn(20, 10, requires_grad=True)
-    found = codebook(weights, bits=3, rows=7)
-    values = torch.from_numpy(found.values.copy()).flatten().requires_grad_()
-    coefficients = torch.randn(20, 10)
-    (values[found.indices()] * coefficients).sum().backward()
-    ours = summed_by_value(coefficients, found.indices(), values.numel())
-    torch.testing.assert_close(ours, values.grad)
+@pytest.mark.parametrize("rows", [0, 3])
+def test_codes_in_any_order_with_values_that_nothing_has_are_written_as_a_codebook(weights, rows):
+    found = codebook(weights, bits=3, rows=rows)
+    generator = np.random.default_rng(1)
+    groups, levels = found.values.shape
+    order = generator.permutation(levels + 2)
+    shuffled = np.full((groups, levels + 2), 7.5, np.float32)
+    shuffled[:, order[:levels]] = found.values
+    again = from_codes(order[found.codes], shuffled, rows=rows)
+    assert torch.equal(again.dequantize(), found.dequantize())
+    assert again.values.shape[1] <= max(2, levels)
+    assert (again.values.shape == found.values.shape) == np.array_equal(again.codes, found.codes) or rows
+    if bool((weights == 0).any()):
+        assert np.array_equal(again.codes == 0, weights.numpy() == 0)

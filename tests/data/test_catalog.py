@@ -170,6 +170,43 @@ def test_a_folder_with_neither_says_what_it_lacks(tmp_path):
         resolve("tatoeba-de-en", folder=tmp_path)
 
 
+def test_a_set_without_a_home_is_put_together_from_the_users_folders(tmp_path, cache):
+    for folder, number in (("tatoeba_deen", 3), ("techdocs_deen", 2)):
+        (tmp_path / folder).mkdir()
+        for split in ("train", "valid", "test"):
+            for side in ("de", "en"):
+                lines = (f"{folder} {split} {side} {line}\n" for line in range(number))
+                (tmp_path / folder / f"{split}.{side}").write_text("".join(lines))
+    for source, target in (("de", "en"), ("en", "de")):
+        name = f"tatoeba-techdocs-{source}-{target}"
+        found = read_all(resolve(name, folder=tmp_path, offline=True))
+        assert {split: len(pairs) for split, pairs in found.items()} == {
+            "train": 5,
+            "valid": 5,
+            "test": 3,
+            "test_techdocs": 2,
+        }
+        assert found["train"][3] == (f"techdocs_deen train {source} 0", f"techdocs_deen train {target} 0")
+        assert {row[0].split()[0] for row in found["test_techdocs"]} == {"techdocs_deen"}
+        # They stay for later, as a download does.
+        assert read_all(resolve(name)) == found
+        assert read_all(resolve(name, folder=cache / name)) == found
+
+
+def test_a_set_without_a_home_is_named_by_a_folder_whether_to_download_or_not(tmp_path):
+    for how in ({}, {"offline": True}, {"download": True}):
+        with pytest.raises(InputError) as raised:
+            resolve("canlaw-en-fr", **how)
+        for part in ("no home has it to be fetched", "train.en", "canlaw_enfr/train.en", "--data"):
+            assert part in str(raised.value)
+    with pytest.raises(InputError, match=r"has neither texts .*train\.en.* nor canlaw_enfr/train\.en"):
+        resolve("canlaw-en-fr", folder=tmp_path)
+    for split in ("train", "valid", "test"):
+        for side in ("en", "fr"):
+            (tmp_path / f"{split}.{side}").write_text(f"{split} {side}\n")
+    assert read_all(resolve("canlaw-en-fr", folder=tmp_path))["test"] == [("test en", "test fr")]
+
+
 def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(InputError, match="did you mean 'multi30k-de-en'"):
         resolve("multi30-de-en")
@@ -310,7 +347,8 @@ def test_the_catalogue_is_consistent(name):
     assert {"train", "valid", "test"} <= set(dataset.all_splits)
     for parts in dataset.splits.values():
         for part in parts:
-            assert part.archive in names if part.archive else set(part.sides) <= names
+            # What no home has is put together from a user's own files.
+            assert part.archive in names if part.archive else set(part.sides) <= names or not names
             assert part.form == "flashcards" or len(part.sides) == len(dataset.sides)
     for remote in dataset.files:
         assert remote.url.startswith("https://")

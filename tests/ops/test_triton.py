@@ -3,10 +3,13 @@
 The interpreter runs in fp32 and fp16: its matrix product does not know bf16.
 """
 
+import jaxtyping
 import pytest
 import torch
 
 from litetransformer.core.tokens import PAD
+from litetransformer.ops.consistency import consistent_cross_entropy
+from litetransformer.ops.consistency import reference as consistency_reference
 from litetransformer.ops.cross_entropy import cross_entropy
 from litetransformer.ops.dispatch import use
 from litetransformer.ops.windowed_softmax_sum import reference as softmax_reference
@@ -26,6 +29,11 @@ with pytest.MonkeyPatch.context() as patch:
     interpret(patch)
     pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
 
+# The thread of backward greets cuBLAS first; the compiler uses what PyTorch itself has deprecated.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 SHAPES = [
     # batch, length, channels, heads, taps
@@ -101,7 +109,9 @@ def test_bfloat16_on_a_gpu(length, taps, dynamic):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_a_gpu_gives_the_same_bits_every_time_and_when_compiled(dynamic):
+def test_a_gpu_gives_the_same_bits_every_time_and_when_compiled(dynamic, monkeypatch):
+    # The compiler can't trace the checks of shapes that these tests put around every function.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     given, upstream = inputs((8, 300, 80, 4, 31), dynamic, torch.bfloat16)
     with use(windowed_sum, "triton"):
         first = gradients(lambda x, w: windowed_sum(x, w, 30), given, upstream)
@@ -159,4 +169,17 @@ def test_the_loss_over_logits_and_its_gradients(vocabulary, smoothing):
     expected = gradients(lambda f, t: precise_loss(f, t, targets, smoothing), doubled(given), one)
     with use(cross_entropy, "chunked"):
         found = gradients(lambda f, t: cross_entropy(f, t, targets, smoothing), given, one)
+    assert_near(found, expected, torch.float32)
+
+
+@pytest.mark.parametrize(("smoothing", "weight"), [(0.0, 1.0), (0.1, 2.5)])
+@pytest.mark.parametrize("vocabulary", [7, 5003])
+def test_the_loss_over_the_logits_of_two_runs_and_its_gradients(vocabulary, smoothing, weight):
+    features, table = torch.randn(6, 11, 5, device=DEVICE), torch.randn(vocabulary, 5, device=DEVICE)
+    given, targets = (features.requires_grad_(), table.requires_grad_()), torch.randint(0, 7, (3, 11))
+    settings = (targets.to(DEVICE), smoothing, weight)
+    one = torch.ones((), device=DEVICE)
+    expected = gradients(lambda f, t: consistency_reference(f, t, *settings), doubled(given), one)
+    with use(consistent_cross_entropy, "chunked"):
+        found = gradients(lambda f, t: consistent_cross_entropy(f, t, *settings), given, one)
     assert_near(found, expected, torch.float32)

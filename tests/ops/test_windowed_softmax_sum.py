@@ -42,9 +42,15 @@ def test_the_seed_alone_decides_what_drops():
     assert 0.3 < (one == other).float().mean().item() < 0.7
 
 
-def test_dropout_without_a_seed_says_what_to_pass():
-    with pytest.raises(ValueError, match="needs a seed: pass an integer tensor"):
-        windowed_softmax_sum(torch.randn(1, 4, 4), torch.randn(2, 3), 1, 0.1)
+@pytest.mark.parametrize("name", ["reference", "separate"])
+def test_without_a_seed_pytorchs_generator_says_what_drops(name):
+    x, logits, found = torch.ones(1, 8, 4), torch.zeros(2, 3), []
+    with use(windowed_softmax_sum, name):
+        for start in (1, 1, 2):
+            torch.manual_seed(start)
+            found.append(windowed_softmax_sum(x, logits, 1, 0.5))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
 
 
 def test_dropout_sends_gradients_through_what_it_kept():

@@ -325,7 +325,7 @@ MISUSES = [
     (["trian"], "trian: no such verb; did you mean 'train'?"),
     (["--verison"], "--verison: no such option; did you mean '--version'?"),
     (["translate", "--model", "x", "--baem", "3"], "--baem: no such option; did you mean '--beam'?"),
-    (["translate", "Hallo"], "--model: needs a value"),
+    (["summarize", "Hallo"], "--model: needs a value"),
     (["train", "--out"], "--out: needs a value"),
     (["translate", "--model", "x", "--beam", "wide"], "--beam"),
     (["score", "--hypothesis", "x", "--reference", "y", "--mode", "papper"], "paper"),

@@ -6,8 +6,12 @@ import shutil
 import pytest
 
 from litetransformer.cli import main
+from litetransformer.compress.pack import Pack, to_bytes
 from litetransformer.core.files import with_checksum, write_json
 from litetransformer.core.spec import to_json
+from litetransformer.tasks.compression import compress
+from litetransformer.tasks.compression_record import Plan
+from litetransformer.tasks.yardstick import read_texts
 from litetransformer.train.cost import Ledger, Segment
 
 
@@ -182,3 +186,48 @@ def test_it_only_reads(run, folder):
     run("cost", folder)
     assert (before / "cost.json").read_bytes() == (folder / "cost.json").read_bytes()
     assert [path.name for path in folder.iterdir()] == ["cost.json"]
+
+
+@pytest.fixture
+def packed(model_folder, texts, tmp_path):
+    """A copy of a trained model's folder, and how to compress it."""
+    copy = shutil.copytree(model_folder, tmp_path / "copy")
+    valid = read_texts(texts / "valid.de", texts / "valid.en")
+
+    def pack(tell=lambda _what: None):
+        path = tmp_path / "model.lite"
+        compress(copy, path, Plan(bits=4, table_bits=4), texts=valid, tell=tell)
+        return path
+
+    return copy, pack
+
+
+def test_a_compressed_model_takes_its_record_along(run, packed):
+    folder, pack = packed
+    ours, theirs = (json.loads(run("cost", path, "--json")[1]) for path in (folder, pack()))
+    assert theirs.pop("folder") != ours.pop("folder")
+    assert theirs == ours
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}"])
+def test_a_compressed_model_without_a_record_loads_and_says_so(run, packed, content):
+    folder, pack = packed
+    told = []
+    (folder / "cost.json").unlink()
+    if content is not None:
+        (folder / "cost.json").write_text(content)
+    path = pack(told.append)
+    assert sum("what training cost is not taken along" in what for what in told) == (content is not None)
+    what = "carries no record of what training cost; name the folder that it was compressed from"
+    assert run("cost", path) == (1, "", f"error: {path}: {what}\n")
+    assert run("translate", "--model", path, "Hund.")[0] == 0
+
+
+def test_a_compressed_model_with_a_forged_record_is_named(run, packed, tmp_path):
+    found = Pack(packed[1]())
+    files = {entry.name: found.file(entry.name) for entry in found.contents.files}
+    files["cost.json"] = files["cost.json"].replace(b'"seconds": ', b'"seconds": 9')
+    (tmp_path / "forged.lite").write_bytes(to_bytes(files, dict(found.tensors())))
+    status, out, err = run("cost", tmp_path / "forged.lite")
+    assert (status, out) == (1, "")
+    assert err.startswith(f"error: {tmp_path / 'forged.lite'}: damaged: its checksum does not match")

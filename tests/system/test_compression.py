@@ -15,6 +15,7 @@ from litetransformer.compress.pack import Pack
 from litetransformer.compress.prune import magnitude_mask
 from litetransformer.core.files import with_checksum
 from litetransformer.core.spec import to_json
+from litetransformer.data.store import write_sides
 from litetransformer.data.words import train_words
 from litetransformer.models.tensors import put_weights
 from litetransformer.tasks.compression import compress, large_tensors, verify
@@ -217,10 +218,84 @@ def test_a_language_model_is_compressed_and_verified_by_its_loss(cutoffs, tmp_pa
     assert done.record.after.score is None
     assert verify(path, valid)[1] == done.record.after
     assert lt.load(path).perplexity(["one two"]).tokens
-    with pytest.raises(lt.InputError, match="language models are not fine-tuned"):
+    with pytest.raises(lt.InputError, match="name --train-source, or leave out --updates"):
         compress(folder, path, Plan(updates=3), texts=valid)
     with pytest.raises(lt.InputError, match="a language model has no target"):
         compress(folder, path, Plan(), texts=Texts(("one",), ("two",)))
+
+
+@pytest.mark.parametrize("cutoffs", [(), (6, 10)], ids=["full", "adaptive"])
+def test_a_language_model_is_fine_tuned_by_its_own_loss(cutoffs, tmp_path):
+    generator, losses = random.Random(1), []
+    lines = [" ".join(generator.choice(("a b c", "d e f", "g h i")).split() * 2) for _ in range(200)]
+    tokenizer = train_words(lines, size=40)
+    folder, train = tmp_path / "lm", Texts(tuple(lines))
+    folder.mkdir()
+    file, _ = save_tokenizers(folder, tokenizer, tokenizer)
+    torch.manual_seed(1)
+    spec = lt.lite_lm(32, taps=(3, 5), cutoffs=cutoffs)
+    weights = dict(spec.build(tokenizer.size).named_parameters())
+    save_model(folder, LanguageCard(model=spec, tokenizer=file, window=16, context=8), weights)
+    for updates in (0, 60):
+        path = tmp_path / f"{updates}.lite"
+        plan = Plan(bits=3, table_bits=3, sparsity=0.3, updates=updates)
+        done = compress(folder, path, plan, texts=train.first(40), train=train)
+        losses.append(done.record.after.loss)
+        after = Pack(path).dequantized()
+        assert all(len(after[name].unique()) <= 8 for name in large_tensors(after))
+        zeros = sum(int((after[name] == 0).sum()) for name in large_tensors(after))
+        assert abs(zeros / sum(tensor.numel() for tensor in after.values()) - 0.3) < 0.003
+        assert verify(path, train.first(40))[1] == done.record.after
+    assert losses[1] < 0.8 * losses[0]
+    # The run's own training text is the same one.
+    write_sides(folder / "data/train", ((line,) for line in lines), {"text": tokenizer}, longest=None)
+    compress(folder, tmp_path / "own.lite", plan, texts=train.first(40))
+    assert (tmp_path / "own.lite").read_bytes() == path.read_bytes()
+    with pytest.raises(lt.InputError, match="a language model has no target"):
+        compress(folder, path, plan, texts=train, train=Texts(("a",), ("b",)))
+
+
+@pytest.mark.parametrize("goal", ["target_size", "target_layers"])
+def test_a_fine_tuned_file_keeps_its_target(model_folder, packed, valid, goal, tmp_path):
+    path, counted = tmp_path / "model.lite", {}
+    whole = compress(model_folder, path, Plan(bits=5, table_bits=5), texts=valid).file
+    counted["target_size"], counted["target_layers"] = whole.total - 1000, whole.without_tables - 3000
+    plan = Plan(updates=30, peak=3e-3)
+    before = path.read_bytes()
+    done = compress(model_folder, path, plan, texts=valid, **{goal: counted[goal]})
+    found = done.file.total if goal == "target_size" else done.file.without_tables
+    assert found <= counted[goal]
+    assert done.record.plan.updates == 30
+    assert path.read_bytes() != before
+    if goal == "target_layers":
+        # Tables do not count, so they are not made smaller than they would be anyway.
+        assert done.record.plan.table_rate == Plan().table_rate
+
+
+def test_a_summarizer_is_fine_tuned(summarizer_folder, document_texts, tmp_path):
+    path, valid = tmp_path / "s.lite", read_texts(document_texts / "valid.doc", document_texts / "valid.sum")
+    losses = [
+        compress(
+            summarizer_folder, path, Plan(bits=2, rate=0.2, updates=updates), texts=valid
+        ).record.after.loss
+        for updates in (0, 20)
+    ]
+    assert losses[1] < losses[0]
+
+
+def test_an_interrupted_compression_leaves_the_model_and_the_old_file(model_folder, packed, valid, tmp_path):
+    path = shutil.copy(packed, tmp_path / "model.lite")
+    before = {file: file.read_bytes() for file in model_folder.rglob("*") if file.is_file()}
+
+    def stop(what):
+        if what.startswith("fine-tuning the values: 20"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compress(model_folder, path, Plan(updates=30), texts=valid, tell=stop)
+    assert {file: file.read_bytes() for file in model_folder.rglob("*") if file.is_file()} == before
+    assert path.read_bytes() == packed.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_summarizer_is_compressed_and_verified_by_rouge(summarizer_folder, document_texts, tmp_path):

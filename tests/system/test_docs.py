@@ -12,7 +12,10 @@ from litetransformer.cli.app import VERBS
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = (ROOT / "docs/paper.md").read_text(encoding="utf-8")
 CODE = re.findall(r"`([^`]+)`", PAPER)
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "src/litetransformer/shipped/CARD.md")),
+    *(ROOT / "docs").rglob("*.md"),
+]
 SYMBOL = re.compile(r"(?:decode|inspect|layers|models|ops|recipes|tables|tasks|train)\.[\w.]+")
 
 
@@ -34,7 +37,7 @@ def test_a_test_of_the_map_exists(path):
 def test_a_command_of_the_map_names_a_verb_and_what_it_knows(command):
     verb, *arguments = command.split()[1:]
     assert verb in VERBS
-    known = {"table": tables.names(), "plot": ["computation", "tradeoff"]}.get(verb, recipes.names())
+    known = {"table": tables.names(), "plot": ["claim", "computation", "tradeoff"]}.get(verb, recipes.names())
     assert all(argument in known for argument in arguments)
 
 

@@ -98,8 +98,9 @@ def test_a_recipe_that_names_a_set_names_one_of_the_catalogue_with_one_side(name
 
 
 @pytest.mark.parametrize("data", ["kyotowiki", "ptb"])
-def test_the_twin_transformer_costs_what_lite_320_costs(data):
-    lite, twin = (recipes.get(f"{data}/{model}") for model in ("lite-320", "transformer-184"))
+@pytest.mark.parametrize("pair", [("lite-320", "transformer-184"), ("lite-224", "transformer-128")])
+def test_the_twin_transformer_costs_what_the_lite_model_costs(data, pair):
+    lite, twin = (recipes.get(f"{data}/{model}") for model in pair)
     assert counted(twin).mult_adds == pytest.approx(counted(lite).mult_adds, rel=0.005)
     assert counted(twin).params == pytest.approx(counted(lite).params, rel=0.02)
     assert (twin.train, twin.block, twin.window, twin.context) == (

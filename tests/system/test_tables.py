@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from litetransformer import tables
+from litetransformer import recipes, tables
 from litetransformer.cli import main
 from litetransformer.core.errors import InputError
 from litetransformer.tables import results
@@ -70,6 +70,41 @@ def test_the_compression_table_has_the_papers_ratio():
     assert column(tables.table("compression"), "times smaller")["Lite, 8 bits, pruned"] == "18.2×"
 
 
+def test_measured_compression_stands_below_the_papers_beside_its_transformer(own_results):
+    def point(kind, size, score, **more):
+        found = {"kind": kind, "plan": None, "lines": 1000, "bytes": size, "bytes_without_tables": size // 2}
+        return {**found, "loss": 2.0, "BLEU": score, **more}
+
+    points = [
+        point("single precision", 12_000_000, 40.0),
+        point("int8", 3_000_000, 40.1),
+        point("rates", 1_000_000, 39.95, plan={"rate": 0.05, "sparsity": 0.0}),
+        point("rates", 800_000, 39.75, plan={"rate": 0.1, "sparsity": 0.0}),
+        point("rates", 700_000, 39.0, plan={"rate": 0.2, "sparsity": 0.0}),
+        point("target", 900_000, 39.8, target="18.2x"),
+        {"kind": "grid", "lines": 1000, "bytes": 5, "bytes_without_tables": 5, "loss": 9.0},
+    ]
+    against = {"name": "base", "bytes": 24_000_000, "bytes_without_tables": 16_380_000}
+    facts = {"model": "set/lite", "data": "set", "points": points, "against": against}
+    (own_results / "compression-set.json").write_text(json.dumps(facts))
+    results.results.cache_clear()
+    table = tables.table("compression")
+    assert column(table, "times smaller: whole files") == {
+        **dict.fromkeys([row[0] for row in table.rows[:4]], "–"),
+        "base": "1×",
+        "set/lite, set: single precision": "2×",
+        "set/lite, set: affine int8": "8×",
+        "set/lite, set: fine-tuned to a size, 18.2x": "26.7×",
+        "set/lite, set: entropy-constrained, rate 0.05": "24×",
+        "set/lite, set: entropy-constrained, rate 0.1": "30×",
+    }
+    assert column(table, "times smaller")["set/lite, set: fine-tuned to a size, 18.2x"] == "36.4×"
+    assert column(table, "BLEU: measured here")["Lite, 8 bits"] == "not run"
+    assert "compression-set" in tables.names()
+    assert tables.table("compression-set").title == "set/lite, set, in ever fewer bytes"
+    assert len(tables.table("compression-set").rows) == 6
+
+
 def test_the_automl_table_shows_the_later_estimate_beside_the_one_that_the_paper_used():
     table = tables.table("automl")
     hours = column(table, "GPU hours: derived")
@@ -103,6 +138,199 @@ def test_compressed_models_stand_from_large_to_small_and_by_bits_and_zeros(own_r
         ("4", "42.0 at 2.00 MB", "41.8 at 1.80 MB"),
         ("2", "40.9 at 0.90 MB", "–"),
     )
+
+
+def measured_runs(score, system, mult_adds, seeds=(1, 2), **facts):
+    run = {"system": system, "mult_adds": mult_adds, "settings": [], **facts}
+    return [{**run, "seed": seed, "scores": {"test": {"sacrebleu": score + seed}}} for seed in seeds]
+
+
+def write_results(folder, name, **content):
+    (folder / f"{name}.json").write_text(json.dumps(content))
+    results.results.cache_clear()
+
+
+def test_the_claim_has_a_row_for_each_set_of_the_paper_and_of_ours(own_results):
+    assert tables.table("claim").notes[-1] == "Measured here: not run."
+    runs = [
+        *measured_runs(40.0, "multi30k-de-en/lite-160", 54e6),
+        *measured_runs(38.0, "multi30k-de-en/transformer-120", 54e6),
+        *measured_runs(50.0, "multi30k-de-en/lite-320", 209e6),
+    ]
+    write_results(own_results, "multi30k-de-en", runs=runs)
+    table = tables.table("claim")
+    rows = {row[1]: row for row in table.rows}
+    assert rows["IWSLT'14 De-En"][3] == "27.8 → 30.9 (+3.1) at 54M"
+    assert rows["Multi30k De-En"] == (
+        *("measured here", "Multi30k De-En", "BLEU", "39.5 → 41.5 (+2.0) at 54M", "–", "–", "2"),
+    )
+    assert all("not run" not in note for note in table.notes)
+
+
+def test_summaries_below_the_first_sentence_say_so(own_results):
+    facts = {"first_sentence": {"test": {"rougeL": 14.0}}}
+    runs = [
+        {
+            "system": "aeslc/lite-160",
+            "seed": 1,
+            "mult_adds": 1e8,
+            "scores": {"test": {"rougeL": score}},
+            **facts,
+        }
+        for score in (7.8, 9.0)
+    ]
+    write_results(own_results, "aeslc", runs=runs)
+    assert "AESLC: the mail's first sentence alone has 14.0" in tables.table("claim").notes[1]
+    runs[1]["scores"]["test"]["rougeL"] = 15.0
+    write_results(own_results, "aeslc", runs=runs)
+    assert not any("AESLC" in note for note in tables.table("claim").notes)
+
+
+def test_every_row_of_the_results_has_its_own_command_and_what_it_took(own_results):
+    (own_results / "iwslt14.json").unlink()
+    facts = {"machine": "GPU", "date": "2026-01-02"}
+    command = "python benchmarks/m.py --data FOLDER --seeds 1 2 --out docs/results/m.json --systems m/a m/b"
+    runs = [
+        *measured_runs(1.0, "m/a", 1e6, training_seconds=30.4, trainings_at_a_time=2),
+        *measured_runs(1.0, "m/b", 1e6, seeds=(1,), settings=["train.peak=1e-3"]),
+    ]
+    write_results(own_results, "m", runs=runs, command=command, **facts)
+    points = [
+        {"kind": kind, "command": f"python c.py {kind}", "date": "2026-01-03", "seconds": 20.0}
+        for kind in ("grid", "grid", "int8")
+    ]
+    write_results(own_results, "n-points", points=points, machine="CPU")
+    write_results(own_results, "o", what="Odd", command="python o.py", parts=[{"seconds": 2}, {"seconds": 3}])
+    write_results(own_results, "p")
+    program = "python benchmarks/m.py --data FOLDER --out docs/results/m.json"
+    assert tables.table("reproduce").rows == (
+        *(
+            (
+                "m.json",
+                "m/a",
+                f"`{program} --seeds 1 2 --systems m/a`",
+                "GPU",
+                "2 × 30 s, 2 at a time",
+                facts["date"],
+            ),
+            (
+                *(
+                    "m.json",
+                    "m/b train.peak=1e-3",
+                    f"`{program} --seeds 1 --systems m/b --set train.peak=1e-3`",
+                ),
+                *("GPU", "not recorded", facts["date"]),
+            ),
+            ("n-points.json", "grid: 2 points", "`python c.py grid`", "CPU", "40 s", "2026-01-03"),
+            ("n-points.json", "int8: 1 point", "`python c.py int8`", "CPU", "20 s", "2026-01-03"),
+            ("o.json", "Odd", "`python o.py`", "not recorded", "5 s", "not recorded"),
+            ("p.json", "", *["not recorded"] * 4),
+        ),
+    )
+
+
+def test_the_shipped_models_have_a_row_each_run_or_not(own_results):
+    assert set(tables.table("shipped").rows[0][1:]) == {"not run"}
+    test = {
+        "domain": "in domain",
+        "holds": "news",
+        "lines": 60,
+        "bleu": 20.04,
+        "bleu_greedy": 19.0,
+        "chrf": 50.0,
+    }
+    times = {"sentences": 9, "milliseconds": 31.6, "milliseconds_greedy": 12.1, "load_seconds": 0.254}
+    facts = {
+        **{
+            "machine": "GPU",
+            "cpu": "CPU",
+            "date": "2026-01-02",
+            "command": "python s.py",
+            "beam": 4,
+            "limit": 60,
+        },
+        **{"bytes": 1_234_567, "params_total": 3_000_000, "training": None, "latency": times},
+        "tests": {"tatoeba": {**test, "signature": "s"}, "multi30k 2016": {**test, "signature": "s"}},
+        "compression": {"before": {"score": 30.0}, "after": {"score": 29.5}},
+    }
+    write_results(own_results, "shipped-de-en", **facts)
+    table = tables.table("shipped")
+    assert table.rows[0] == (
+        "German to English",
+        "1.23",
+        "3.00M",
+        "20.0",
+        "not run",
+        "not run",
+        "20.0",
+        "32",
+        "12",
+    )
+    assert "scores: the first 60 lines only" in table.notes[0]
+    assert tables.table("shipped-tests").rows[1][:4] == (
+        *("German to English", "multi30k 2016", "out of domain: news", "60"),
+    )
+    made = {row[0]: row[1:] for row in tables.table("shipped-making").rows}
+    assert made["file"] == ("1,234,567 bytes", "not run")
+    assert made["load"] == ("0.25 s", "not run")
+    assert made["training"] == ("–", "not run")
+    assert made["validation BLEU before and after compression"] == ("30.00, 29.50", "not run")
+
+
+def test_a_comparison_has_every_system_by_size_and_lites_lead(own_results):
+    def run(model, seed, **facts):
+        return {"system": f"multi30k-en-fr/{model}", "seed": seed, "scores": {}, **facts}
+
+    def scored(score):
+        lengths = {"≤10": {"lines": 1200, "sacrebleu": score}}
+        return {"scores": {"test": {"sacrebleu": score}}, "by_length": lengths}
+
+    pair = {
+        "system": "multi30k-en-fr/transformer-120",
+        "split": "test",
+        "lite_ahead": 1.84,
+        "lite_ahead_95": [0.96, 2.71],
+        "p_value": 0.001,
+    }
+    runs = [
+        *(run("lite-160", seed, **scored(50.0 + seed)) for seed in (1, 2)),
+        run("transformer-120", 1, **scored(49.0)),
+        run("transformer-120", 2, failed="the loss is not finite"),
+    ]
+    content = {"machine": "a machine", "runs": runs, "significance": [pair]}
+    (own_results / "multi30k-en-fr.json").write_text(json.dumps(content))
+    results.results.cache_clear()
+    table = tables.table("comparison-multi30k-en-fr")
+    assert len(table.rows) == 15
+    models = [(row[0], row[1]) for row in table.rows]
+    assert models[:5:4] == [("54M", "transformer-120"), ("54M", "lite-160")]
+
+    def cells(heading):
+        return {row[1]: row[table.columns.index(heading)] for row in table.rows}
+
+    assert cells("mult-adds")["lite-160"] == "54.3M"
+    assert cells("test 2016")["lite-160"] == "51.5 ± 0.7 (2 seeds)"
+    assert cells("test 2016")["transformer-120"] == "49.0 (1 seed), 1 failed"
+    assert cells("test 2016")["lite-240"] == "not run"
+    ahead = cells("Lite ahead: test 2016")
+    assert ahead["transformer-120"] == "1.8 (1.0 to 2.7), p = 0.001"
+    assert (ahead["lite-160"], ahead["evolved-96"]) == ("–", "not run")
+    assert table.notes[1:] == ("a machine.", "transformer-120, seed 2, failed: the loss is not finite.")
+    lengths = tables.table("length-multi30k-en-fr")
+    assert lengths.columns == ("size", "model", "≤10 (1,200 lines)")
+    assert lengths.rows == (("54M", "transformer-120", "49.0"), ("54M", "lite-160", "51.5"))
+
+
+def test_without_results_a_comparison_claims_nothing(own_results):
+    table = tables.table("comparison-canlaw-en-fr")
+    assert [row[4:] for row in table.rows if row[0] == "90M"] == [("not run", "not run"), ("not run", "–")]
+    assert table.notes[-1] == "not run."
+    assert tables.table("length-canlaw-en-fr").rows == ()
+
+
+def test_every_family_of_recipes_has_its_tables():
+    for home in recipes.families():
+        assert {f"comparison-{home}", f"length-{home}"} <= set(tables.names())
 
 
 def test_without_results_nothing_is_claimed(own_results):

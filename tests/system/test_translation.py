@@ -71,7 +71,7 @@ def assert_same(found, expected):
     for one, other in pairs:
         assert len(one) == len(other)
         for first, second in zip(one, other, strict=True):
-            assert abs(first.score - second.score) <= TIE
+            assert abs(first.score - second.score) <= TIE * max(1.0, abs(second.score))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from litetransformer.core.errors import InputError
-from litetransformer.core.files import only_writer, read_json
+from litetransformer.core.files import only_writer, read_json, with_checksum, write_json
 from litetransformer.core.override import override
 from litetransformer.data.corpus import TextPairs
 from litetransformer.models.tensors import load_tensors
@@ -43,6 +43,19 @@ def trained(words, tmp_path_factory):
 def run(trained, tmp_path):
     """The recipe and a copy of its run."""
     return trained[0], Path(shutil.copytree(trained[1], tmp_path / "run"))
+
+
+def test_a_run_from_before_a_setting_existed_goes_on_as_it_is(run):
+    recipe, folder = run
+    saved = read_json(folder / "recipe.json")
+    newer = ("consistency", "ema_decay")
+    assert [saved["train"].pop(name) for name in newer] == [0.0, 0.0]
+    saved.pop("sha256")
+    write_json(folder / "recipe.json", with_checksum(saved))
+    assert read_recipe(folder) == recipe
+    before = weights(folder)
+    train(recipe, folder)
+    assert all(torch.equal(weights(folder)[name], tensor) for name, tensor in before.items())
 
 
 def content(folder):

@@ -74,6 +74,9 @@ def test_a_schedule_may_begin_at_its_peak():
         (Training, {"seed": -1}, "seed=-1 must be from 0"),
         (Training, {"seed": 2**32}, "must be from 0"),
         (Training, {"label_smoothing": 1.0}, r"label_smoothing=1.0 must be in \[0, 1\)"),
+        (Training, {"consistency": -1.0}, "consistency=-1.0 must not be negative; 0 runs each batch once"),
+        (Training, {"ema_decay": 1.0}, r"ema_decay=1.0 must be in \[0, 1\)"),
+        (Training, {"ema_decay": 0.9, "keep": "average"}, "are two averages; choose one"),
         (Training, {"batch_tokens": 100}, "batch_tokens=100 must hold one sentence of longest=256 tokens"),
     ],
 )

@@ -85,7 +85,7 @@ def compress(
     the codes are entropy-coded. With --target-size or --ratio, the least --rate
     is found for which the file is small enough. --sparsity first makes weights
     zero, most where a sweep finds that it costs least. --updates trains the rest
-    meanwhile, and then the shared values.
+    meanwhile, and then the shared values and which weight has which of them.
 
     Prints bytes and quality after each step: in all, and without input tables,
     as the paper counts. The bytes of the steps before the file are computed, of

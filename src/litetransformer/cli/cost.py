@@ -21,7 +21,7 @@ Amount = Annotated[float, Parameter(group=TABLE, validator=Number(gte=0, lt=math
 
 
 def cost(
-    folder: Annotated[Path, Parameter(help="folder of a run of `lite train`")],
+    folder: Annotated[Path, Parameter(help="folder of a run of `lite train`, or a compressed model's file")],
     /,
     *,
     prices: Annotated[
@@ -47,7 +47,8 @@ def cost(
 
     Every training keeps a record in DIR/cost.json, over all its resumes. Energy
     is measured where it can be, by the GPU's own counter (extra `cost`) or the
-    CPU's; else it is the device's stated power, and so it says.
+    CPU's; else it is the device's stated power, and so it says. A file of
+    `lite compress` takes along the record of the folder that it is made from.
 
       lite cost runs/160
       lite cost runs/160 --region eu --price 2.10 --json
@@ -64,10 +65,9 @@ def cost(
     taken, and the segments of the record.
     """
     from litetransformer.inspect.prices import read_prices
-    from litetransformer.tasks.bill import bill
-    from litetransformer.train.cost import read_ledger
+    from litetransformer.tasks.bill import bill, ledger_of
 
-    ledger, table = read_ledger(folder), read_prices(prices)
+    ledger, table = ledger_of(folder), read_prices(prices)
     try:
         table.intensity(region)
     except InputError as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plot(
-    name: Annotated[str, Parameter(help="computation, tradeoff or compression")],
+    name: Annotated[str, Parameter(help="claim, computation, tradeoff or compression")],
     /,
     *,
     out: Annotated[
@@ -29,6 +29,8 @@ def plot(
 ) -> None:
     """Draw a figure of the paper.
 
+    claim: how far Lite Transformer is ahead of the Transformer at equal mult-adds,
+    as the paper states it and as measured here.
     computation: the share of feed-forward, attention and convolution in the
     mult-adds, over sentences of 10 to 1000 tokens, for the base Transformer, the
     flattened one and Lite Transformer.
@@ -82,6 +84,16 @@ def _tradeoff(results: Path | None) -> tuple[Any, Callable[[], "Figure"]]:
     return [panel.to_json() for panel in panels], lambda: tradeoff_figure(panels)
 
 
+def _claim(results: Path | None) -> tuple[Any, Callable[[], "Figure"]]:
+    from litetransformer.inspect.claim import claim_figure, pairs
+    from litetransformer.inspect.tradeoff import tradeoff
+
+    found = pairs(tradeoff(_folder(results)))
+    if results is not None and all(pair.whose == "paper" for pair in found):
+        raise _no_results(results, "runs")
+    return [pair.to_json() for pair in found], lambda: claim_figure(found)
+
+
 def _compression(results: Path | None) -> tuple[Any, Callable[[], "Figure"]]:
     from litetransformer.inspect.smaller import compression_figure, curves
 
@@ -105,6 +117,7 @@ def _no_results(folder: Path, key: str) -> InputError:
 
 
 FIGURES: dict[str, Callable[[Path | None], tuple[Any, Callable[[], "Figure"]]]] = {
+    "claim": _claim,
     "computation": _computation,
     "tradeoff": _tradeoff,
     "compression": _compression,

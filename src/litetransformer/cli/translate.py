@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from litetransformer.cli.options import OUTPUT, Device, Threads, device_for, use_threads
+from litetransformer.cli.options import OUTPUT, Device, Language, Threads, device_for, use_threads
 from litetransformer.cli.output import json_line
 from litetransformer.cli.writing import (
     SAMPLING,
@@ -39,7 +39,15 @@ if TYPE_CHECKING:
 
 def translate(
     *text: str,
-    model: Path,
+    model: Path | None = None,
+    from_language: Annotated[
+        Language | None,
+        Parameter(name="--from", help="language of the lines [default: the only one that suits --to]"),
+    ] = None,
+    to_language: Annotated[
+        Language | None,
+        Parameter(name="--to", help="language to translate into, en or de, without --model"),
+    ] = None,
     input: Annotated[Path | None, Parameter(help="file to translate; .gz and .xz too")] = None,
     output: OutputFile = None,
     beam: Beam = None,
@@ -64,14 +72,18 @@ def translate(
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
-    """Translate lines with the model in a folder.
+    """Translate lines with your own model or a shipped one.
+
+    --to en and --to de take the small German and English models that come with
+    the package; no network is needed. --model takes a folder of `lite train`, or
+    a file of `lite compress`.
 
     With TEXT, each is one line. Otherwise lines come from --input or stdin, and
     N lines in are N lines out, in order. Each translation leaves as soon as its
     line has come, so a terminal or another program can wait for it. Only a line
     feed ends a line. Unless told otherwise, search is the model's own.
 
-      lite translate --model runs/160 'Guten Morgen.'
+      lite translate --to en 'Guten Morgen, wie geht es dir?'
       lite translate --model runs/160 < news.de > news.en
       lite translate --model runs/160 --input news.de --output news.en --beam 8
 
@@ -88,11 +100,12 @@ def translate(
     text
         lines to translate
     model
-        folder of the model
+        folder or file of the model
     """
     if text and input is not None:
         raise InputError("is given beside TEXT", path="--input", remedy="give one of them")
     check_output(output, input)
+    chosen_model = _model(model, from_language, to_language)
     check_text(text, "TEXT")
     check_text([prefix or ""], "--prefix")
     search: dict[str, Any] = {
@@ -108,7 +121,7 @@ def translate(
     use_threads(threads)
     from litetransformer.tasks.translator import load
 
-    translator = load(model, device=device_for(device))
+    translator = load(chosen_model, device=device_for(device))
     chosen = {name: value for name, value in search.items() if value is not None}
     translator.search = replace(translator.search, **chosen, n_best=1 if sample else n_best)
     sampling = _sampling(translator, n_best, drawing) if sample else None
@@ -127,6 +140,22 @@ def translate(
         return [translations[0].text]
 
     write_answers([text] if text else groups_of(input), answer, shown, output)
+
+
+def _model(model: Path | None, source: str | None, target: str | None) -> Path:
+    """The model to use; InputError unless it is named, or a shipped one's languages are, but not both."""
+    from litetransformer.tasks.shipped import shipped_model
+
+    if model is None:
+        if source is None and target is None:
+            remedy = "name a model, or give --to en or --to de for one that comes with litetransformer"
+            raise InputError("no model is named", path="--model", remedy=remedy)
+        return shipped_model(source, target)
+    for name, language in (("--from", source), ("--to", target)):
+        if language is not None:
+            what = "is given beside --model, which has its own languages"
+            raise InputError(what, path=name, remedy="give one of them")
+    return model
 
 
 def _sampling(translator: "Translator", samples: int, drawing: dict[str, Any]) -> "SamplingOptions":

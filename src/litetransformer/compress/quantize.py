@@ -5,7 +5,7 @@ again, exactly. A weight that is zero stays zero: where a tensor has zeros, code
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, Literal
 
@@ -63,12 +63,6 @@ class Quantized:
             found[place] = values[self.codes[place]]
         return torch.from_numpy(found)
 
-    def with_values(self, values: NDArray[np.float32]) -> "Quantized":
-        """The same codes for other values, which are rounded as `values` were; zeros stay zero."""
-        assert self.affine is None
-        rounded, precision = _rounded(np.where(self.values == 0.0, 0.0, values), self.values != 0.0)
-        return replace(self, values=rounded, precision=precision)
-
 
 def group_count(shape: tuple[int, ...], rows: int) -> int:
     """How many groups of `rows` rows a tensor of `shape` has."""
@@ -118,6 +112,33 @@ def codebook(weights: Tensor, *, bits: int, rows: int = 0, rate: float = 0.0) ->
     width = max(2, reserved + int(used.any(0).sum()))
     rounded, precision = _rounded(values[:, :width], used[:, :width])
     return Quantized(codes=codes, values=rounded, rows=rows, precision=precision)
+
+
+def from_codes(
+    codes: NDArray[np.integer[Any]], values: NDArray[np.floating[Any]], *, rows: int = 0
+) -> Quantized:
+    """The tensor whose weight at i, in group g, is ``values[g, codes[i]]``, as `codebook` would give it.
+
+    Values that no weight has are left out, the others rise, and zeros have code 0 for themselves.
+    """
+    found, kept = np.zeros(codes.shape, np.uint8), []
+    zeros = [np.zeros(0, np.int64)] * len(values)
+    for group, own in enumerate(values):
+        counts = np.bincount(codes[place_of(group, codes.shape, rows)].reshape(-1), minlength=len(own))
+        live = np.flatnonzero((counts > 0) & (own != 0.0))
+        zeros[group] = np.flatnonzero((counts > 0) & (own == 0.0))
+        kept.append(live[np.argsort(own[live], kind="stable")])
+    reserved = int(any(map(len, zeros)))
+    width = max(2, reserved + max(map(len, kept), default=0))
+    table, used = np.zeros((len(values), width), np.float32), np.zeros((len(values), width), bool)
+    for group, own in enumerate(values):
+        place, places = place_of(group, codes.shape, rows), reserved + np.arange(len(kept[group]))
+        new = np.zeros(len(own), np.uint8)
+        new[kept[group]] = places
+        found[place] = new[codes[place]]
+        table[group, places], used[group, places] = own[kept[group]], True
+    rounded, precision = _rounded(table, used)
+    return Quantized(codes=found, values=rounded, rows=rows, precision=precision)
 
 
 def lloyd(
@@ -201,11 +222,6 @@ def affine(weights: Tensor, *, rows: int = 0) -> Quantized:
         codes[place] = np.clip(np.rint(part / float(scale[group])) + float(zero[group]), 0, _INT8 - 1)
     plan = Affine(scale=scale, zero=zero)
     return Quantized(codes=codes, values=plan.values(), rows=rows, affine=plan)
-
-
-def summed_by_value(gradient: Tensor, indices: Tensor, size: int) -> Tensor:
-    """The gradient of each of `size` values: the sum of those of the weights that have it."""
-    return gradient.new_zeros(size).index_add_(0, indices.reshape(-1), gradient.reshape(-1))
 
 
 def entropy(codes: NDArray[np.uint8]) -> float:

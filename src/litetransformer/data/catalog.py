@@ -1,7 +1,8 @@
 """Named data sets: where each one comes from, what it consists of, and how to have it here.
 
 Nothing is downloaded unless asked for. A set is a number of files at its home and, for each split, the parts
-that it is put together from, as plain text, one text a line.
+that it is put together from, as plain text, one text a line. A set without files at its home is put together
+from those in a user's folder alone.
 """
 
 import os
@@ -67,6 +68,24 @@ def _multi30k(source: str, target: str) -> Dataset:
         sides=(source, target),
         files=tuple(Remote(f"{_MULTI30K}/{file}") for pair in sides.values() for file in pair),
         splits={split: (Part(pair),) for split, pair in sides.items()},
+    )
+
+
+def _tatoeba_and_documents(source: str, target: str) -> Dataset:
+    def part(folder: str, split: str) -> Part:
+        return Part((f"{folder}/{split}.{source}", f"{folder}/{split}.{target}"))
+
+    both = ("tatoeba_deen", "techdocs_deen")
+    return Dataset(
+        home="sentences of tatoeba.org, the help of LibreOffice, descriptions of Debian's packages",
+        licence="CC BY 2.0 FR (tatoeba.org), MPL-2.0 and what is free by Debian's guidelines",
+        sides=(source, target),
+        files=(),
+        splits={
+            **{split: tuple(part(folder, split) for folder in both) for split in ("train", "valid")},
+            "test": (part(both[0], "test"),),
+            "test_techdocs": (part(both[1], "test"),),
+        },
     )
 
 
@@ -141,6 +160,18 @@ CATALOG: dict[str, Dataset] = {
         splits={"train": (Part(("deu.txt",), "deu-eng.zip", "flashcards"),)},
         divide=True,
     ),
+    "tatoeba-techdocs-de-en": _tatoeba_and_documents("de", "en"),
+    "tatoeba-techdocs-en-de": _tatoeba_and_documents("en", "de"),
+    "canlaw-en-fr": Dataset(
+        home="statutes and regulations of Canada, https://laws-lois.justice.gc.ca",
+        licence="Open Government Licence – Canada",
+        sides=("en", "fr"),
+        files=(),
+        splits={
+            split: (Part((f"canlaw_enfr/{split}.en", f"canlaw_enfr/{split}.fr")),)
+            for split in ("train", "valid", "test")
+        },
+    ),
     "cnndm": Dataset(
         home="https://huggingface.co/datasets/abisee/cnn_dailymail",
         licence="research; the articles belong to CNN and the Daily Mail",
@@ -203,9 +234,10 @@ def resolve(
         if found := _splits_in(folder, dataset):
             return found
         downloads = folder
-        if missing := _missing(dataset, folder):
+        missing = []
+        if lacking := _lacking(dataset, folder):
             raise InputError(
-                f"has neither texts of {name} ({_expected(dataset)}) nor {_names(missing)}",
+                f"has neither texts of {name} ({_expected(dataset)}) nor {', '.join(lacking)}",
                 path=folder,
                 remedy="name the folder that has them",
             )
@@ -215,7 +247,7 @@ def resolve(
             return found
         downloads = kept / "downloads"
         missing = _missing(dataset, downloads)
-        if missing and (offline or not download):
+        if not dataset.files or (missing and (offline or not download)):
             raise _not_here(name, dataset, missing, kept, offline)
     check_extras(dataset)
     with only_writer(kept):
@@ -253,11 +285,22 @@ def _expected(dataset: Dataset) -> str:
     return ", ".join(f"train.{side}" for side in dataset.sides) + " …"
 
 
-def _names(files: list[Remote]) -> str:
-    return ", ".join(remote.name for remote in files)
+def _lacking(dataset: Dataset, folder: Path) -> list[str]:
+    """What must be in `folder`, for the set to be put together there, and isn't."""
+    loose = (
+        name for parts in dataset.splits.values() for part in parts if not part.archive for name in part.sides
+    )
+    wanted = dict.fromkeys([*(remote.name for remote in dataset.files), *loose])
+    return [name for name in wanted if not (folder / name).is_file()]
 
 
 def _not_here(name: str, dataset: Dataset, missing: list[Remote], kept: Path, offline: bool) -> InputError:
+    if not dataset.files:
+        first = _lacking(dataset, kept)[0]
+        return InputError(
+            f"the data set {name} ({dataset.home}) is not in {kept}, and no home has it to be fetched",
+            remedy=f"name a folder that has {_expected(dataset)} or {first} … with --data",
+        )
     why, how = ("offline", "") if offline else ("unless asked", "give --download, or ")
     files = ", ".join(remote.url for remote in missing)
     return InputError(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SYSTEMS = {
     "transformer": ("#8a8f98", "Transformer"),
+    "flattened": ("#2f855a", "flattened Transformer"),
     "lightconv": ("#c05621", "LightConv"),
     "evolved": ("#6b46c1", "Evolved Transformer"),
     "lite": ("#2b6cb0", "Lite Transformer"),

@@ -21,6 +21,7 @@ KINDS = {
     "pruned": "pruned, entropy-constrained",
     "tuned": "fine-tuned",
     "tuned-pruned": "pruned, fine-tuned",
+    "target": "fine-tuned to a size",
 }
 
 
@@ -79,9 +80,10 @@ def curves(results: Path | None) -> list[Curve]:
 def compression_figure(found: Sequence[Curve]) -> "Figure":
     """A panel for each file and number of lines: the score over the file's bytes, a line for each curve."""
     panels = list(dict.fromkeys((curve.file, curve.lines) for curve in found)) or [("", 0)]
-    figure = new_figure(9.6, 3.6)
+    across, down = min(2, len(panels)), -(-len(panels) // 2)
+    figure = new_figure(9.6, 3.6 * down)
     for number, (file, lines) in enumerate(panels, 1):
-        axes = figure.add_subplot(1, len(panels), number)
+        axes = figure.add_subplot(down, across, number)
         own = [curve for curve in found if (curve.file, curve.lines) == (file, lines)]
         for curve in own:
             zeros = f", {curve.zeros:.0%} zeros" if curve.zeros else ""
@@ -96,13 +98,16 @@ def compression_figure(found: Sequence[Curve]) -> "Figure":
         title = f"{own[0].model}, {own[0].data}, {lines:,} lines" if own else "not run"
         write_text(axes, 0, 1.02, title, size=9, transform=axes.transAxes)
         axes.set(xscale="log", xlabel="the file in MB (10⁶ bytes)", ylabel=own[0].metric if own else "BLEU")
-        ticks = [0.5, 1, 2, 4, 8, 16]
+        most = max((size for curve in own for size, _ in curve.points), default=0) / 1e6
+        ticks = [tick for tick in (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256) if tick <= max(16, 2 * most)]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.grid(linewidth=0.3)
         if own:
             axes.legend(fontsize=6.5, frameon=False, loc="lower right")
-    figure.subplots_adjust(left=0.06, right=0.985, top=0.91, bottom=0.14, wspace=0.2)
+    figure.subplots_adjust(
+        left=0.06, right=0.985, top=1 - 0.09 / down, bottom=0.14 / down, wspace=0.2, hspace=0.35
+    )
     return figure
 
 

@@ -16,7 +16,7 @@ class Point:
     """A system's score and its mult-adds, in millions, at the paper's lengths.
 
     `system` is a family (``lite``, ``transformer`` …), `label` the one system. Measured points are means of
-    `seeds` runs, with the lowest and the highest of them.
+    `seeds` runs, with the lowest and the highest of them and the `settings` that differ from the recipe's.
     """
 
     system: str
@@ -26,6 +26,7 @@ class Point:
     lowest: float | None = None
     highest: float | None = None
     seeds: int = 0
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,21 @@ PAPER = (
 """The paper's figure and tables as points (PAPER §5)."""
 
 
+OWN = (
+    Panel(
+        name="kyotowiki",
+        title="Kyoto wiki",
+        metric="a word's perplexity",
+        key="word_perplexity",
+        falling=True,
+    ),
+    Panel(name="ptb", title="Penn Treebank", metric="test perplexity", key="perplexity", falling=True),
+    Panel(name="aeslc", title="AESLC, e-mail to subject", metric="ROUGE-L", key="rougeL"),
+    Panel(name="cnndm39k", title="CNN/DailyMail, 39k subset", metric="ROUGE-L", key="rougeL"),
+)
+"""Sets of this project's own that are not scored by BLEU."""
+
+
 def tradeoff(results: Path | None) -> list[Panel]:
     """The paper's panels with what the files in `results` hold, then panels of the other sets there.
 
@@ -118,11 +134,19 @@ def tradeoff(results: Path | None) -> list[Panel]:
     runs = [] if results is None else list(_runs(results))
     panels = [_with_measured(panel, runs) for panel in PAPER]
     known = {panel.name for panel in PAPER}
+    own = {panel.name: panel for panel in OWN}
     for name in sorted({run["system"].split("/")[0] for run in runs} - known):
-        panel = Panel(name=name, title=name, metric="BLEU (sacreBLEU)", key="sacrebleu")
+        panel = own.get(name) or Panel(name=name, title=_title(name), metric="BLEU", key="sacrebleu")
         if (panel := _with_measured(panel, runs)).measured:
             panels.append(panel)
     return panels
+
+
+def _title(name: str) -> str:
+    """A set of translations as it is called in a figure: ``multi30k-de-en`` is Multi30k De-En."""
+    first, *parts = name.split("-")
+    languages = "-".join(part.capitalize() for part in parts[-2:])
+    return " ".join([first.capitalize(), *parts[:-2], languages]).strip()
 
 
 def _runs(folder: Path) -> Iterator[dict[str, Any]]:
@@ -138,14 +162,15 @@ def _runs(folder: Path) -> Iterator[dict[str, Any]]:
 
 def _with_measured(panel: Panel, runs: Iterable[dict[str, Any]]) -> Panel:
     # Runs of other settings are another system's.
-    found: dict[tuple[str, float, str], list[float]] = {}
+    found: dict[tuple[str, float, tuple[str, ...]], list[float]] = {}
     for run in runs:
         name, _, label = run["system"].partition("/")
         test = run["scores"].get("test") if isinstance(run.get("scores"), dict) else None
         score = _number(test.get(panel.key)) if isinstance(test, dict) else None
         mult_adds = _number(run.get("mult_adds"))
         if name == panel.name and score is not None and mult_adds is not None:
-            found.setdefault((label, mult_adds / 1e6, str(run.get("settings"))), []).append(score)
+            settings = tuple(map(str, run.get("settings") or ()))
+            found.setdefault((label, mult_adds / 1e6, settings), []).append(score)
     measured = tuple(
         Point(
             system=label.split("-")[0],
@@ -155,8 +180,9 @@ def _with_measured(panel: Panel, runs: Iterable[dict[str, Any]]) -> Panel:
             lowest=min(scores),
             highest=max(scores),
             seeds=len(scores),
+            settings=settings,
         )
-        for (label, mult_adds, _), scores in found.items()
+        for (label, mult_adds, settings), scores in found.items()
     )
     facts = {key: getattr(panel, key) for key in ("name", "title", "metric", "key", "falling", "paper")}
     return Panel(**facts, measured=measured)

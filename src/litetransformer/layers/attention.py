@@ -5,20 +5,12 @@ from collections import Counter
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from litetransformer.layers.linear import project, projection
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree, parameter_device
 from litetransformer.ops.attention import attention
 from litetransformer.ops.attention.reference import attention_weights
-
-
-def projection(width: int, out: int | None = None, *, gain: float = 1.0, bias: bool = True) -> nn.Linear:
-    """A linear layer initialised as the paper's models are: Xavier-uniform weights, zero bias."""
-    linear = nn.Linear(width, width if out is None else out, bias=bias)
-    nn.init.xavier_uniform_(linear.weight, gain)
-    if bias:
-        nn.init.zeros_(linear.bias)
-    return linear
 
 
 def check_heads(dim: int, heads: int) -> None:
@@ -83,5 +75,6 @@ class SelfAttention(Sublayer):
         return Counter(attention=4 * self.dim**2 * length + 2 * length**2 * self.dim)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
+        layers = (self.query, self.key, self.value)
+        q, k, v = (split_heads(part, self.heads) for part in project(x, layers))
         return q, k, v

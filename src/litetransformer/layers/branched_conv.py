@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from litetransformer.layers.attention import projection
+from litetransformer.layers.linear import LayerNorm, projection
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree, parameter_device
 from litetransformer.ops.windowed_sum import windowed_sum
 
@@ -117,7 +117,7 @@ class BranchedConv(Sublayer):
             raise ValueError(f"branches of widths {widths} do not fit together")
         self.dim = wide.dim
         self.wide, self.narrow, self.close = wide, narrow, close
-        self.norm, self.dropout = nn.LayerNorm(wide.out_dim), nn.Dropout(dropout)
+        self.norm, self.dropout = LayerNorm(wide.out_dim), nn.Dropout(dropout)
 
     def forward(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from litetransformer.layers.attention import check_heads, projection
+from litetransformer.layers.attention import check_heads
+from litetransformer.layers.linear import projection
 from litetransformer.layers.sublayer import Sublayer, Tree, parameter_device
-from litetransformer.ops.windowed_sum import windowed_sum
+from litetransformer.ops.windowed_softmax_sum import windowed_softmax_sum
 from litetransformer.ops.windowed_sum.band import band
 
 
@@ -30,19 +31,20 @@ class WindowConvolution(Sublayer):
             raise ValueError(f"taps={taps} must be at least 1")
         self.dim, self.heads, self.taps, self.causal, self.glu = dim, heads, taps, causal, glu
         self.left = taps - 1 if causal else taps // 2
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         self.enter = projection(dim, 2 * dim if glu else dim)
         self.out = projection(dim)
 
     @abstractmethod
-    def weights(self, inside: Float[Tensor, "B T D"]) -> Tensor:
-        """The softmax-normalised taps: (H, K), or (B, T, H, K) where they depend on the position."""
+    def logits(self, inside: Float[Tensor, "B T D"]) -> Tensor:
+        """The taps before their softmax: (H, K), or (B, T, H, K) where they depend on the position."""
 
     def forward(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
     ) -> Float[Tensor, "B T D"]:
         inside = self._enter(x, pad)
-        return self.out(windowed_sum(inside, self.dropout(self.weights(inside)), self.left))
+        rate = self.dropout if self.training else 0.0
+        return self.out(windowed_softmax_sum(inside, self.logits(inside), self.left, rate))
 
     def start(self, batch: int) -> Tree:
         device, dtype = parameter_device(self)
@@ -53,7 +55,7 @@ class WindowConvolution(Sublayer):
         assert isinstance(state, Tensor)
         inside = self._enter(x, None)
         window = torch.cat([state, inside], 1)
-        weights = self.weights(inside)
+        weights = self.logits(inside).softmax(-1)
         taps = weights.T[None] if weights.dim() == 2 else weights[:, 0].transpose(1, 2)
         summed = (window.unflatten(2, (self.heads, -1)) * taps[..., None]).sum(1).flatten(1)
         return self.out(summed[:, None]), window[:, 1:]
@@ -62,7 +64,7 @@ class WindowConvolution(Sublayer):
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B H T T"]:
         """The band matrix of each head: how much each position takes from each other one."""
-        weights = self.weights(self._enter(x, pad))
+        weights = self.logits(self._enter(x, pad)).softmax(-1)
         batch, length = x.shape[:2]
         matrix = band(weights.expand(batch, length, self.heads, self.taps).transpose(1, 2), self.left)
         return matrix if pad is None else matrix.masked_fill(pad[:, None, None], 0.0)

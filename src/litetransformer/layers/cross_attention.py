@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from litetransformer.layers.attention import check_heads, merge_heads, projection, split_heads
+from litetransformer.layers.attention import check_heads, merge_heads, split_heads
+from litetransformer.layers.linear import project, projection
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree
 from litetransformer.ops.attention import attention
 from litetransformer.ops.attention.reference import attention_weights
@@ -30,7 +31,7 @@ class CrossAttention(Sublayer):
 
     def remember(self, encoded: Float[Tensor, "B S D"], pad: Bool[Tensor, "B S"] | None = None) -> Tree:
         visible = encoded.new_ones(encoded.shape[:2], dtype=torch.bool) if pad is None else ~pad
-        keys, values = (split_heads(layer(encoded), self.heads) for layer in (self.key, self.value))
+        keys, values = (split_heads(part, self.heads) for part in project(encoded, (self.key, self.value)))
         return keys, values, visible[:, None, None]
 
     def forward(

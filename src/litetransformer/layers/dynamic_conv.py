@@ -5,8 +5,8 @@ from collections import Counter
 from jaxtyping import Float
 from torch import Tensor
 
-from litetransformer.layers.attention import projection
 from litetransformer.layers.convolution import WindowConvolution
+from litetransformer.layers.linear import projection
 from litetransformer.layers.sublayer import Costs
 
 
@@ -22,8 +22,8 @@ class DynamicConv(WindowConvolution):
         super().__init__(dim, heads=heads, taps=taps, causal=causal, glu=glu, dropout=dropout)
         self.predict = projection(dim, heads * taps, bias=False)
 
-    def weights(self, inside: Float[Tensor, "B T D"]) -> Float[Tensor, "B T H K"]:
-        return self.predict(inside).unflatten(-1, (self.heads, self.taps)).softmax(-1)
+    def logits(self, inside: Float[Tensor, "B T D"]) -> Float[Tensor, "B T H K"]:
+        return self.predict(inside).unflatten(-1, (self.heads, self.taps))
 
     def mult_adds(self, length: int, source: int = 0) -> Costs:
         """3 D² T with the GLU and D H K T for the kernels; the window, D K T, is ``taps`` (PAPER §4)."""

@@ -45,5 +45,9 @@ class Embedding(nn.Module):
         self, tokens: Int[Tensor, "B T"], positions: Int[Tensor, "B T"] | Int[Tensor, " T"]
     ) -> Float[Tensor, "B T D"]:
         """The vectors of `tokens` at `positions`."""
-        vectors = nn.functional.embedding(tokens, self.weight) * math.sqrt(self.dim)
+        vectors = nn.functional.embedding(tokens, self.weight)
+        if torch.is_autocast_enabled(vectors.device.type):
+            # What residuals add up stays fp32, whatever the table's copy is in.
+            vectors = vectors.float()
+        vectors = vectors * math.sqrt(self.dim)
         return self.dropout(vectors + sinusoids(positions, self.dim).to(vectors.dtype))

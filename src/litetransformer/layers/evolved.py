@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from litetransformer.layers.attention import SelfAttention, projection
+from litetransformer.layers.attention import SelfAttention
 from litetransformer.layers.branched_conv import BranchedConv, Convolution, SeparableConv
 from litetransformer.layers.cross_attention import CrossAttention
 from litetransformer.layers.feed_forward import FeedForward
+from litetransformer.layers.linear import LayerNorm, projection
 from litetransformer.layers.residual import Residual
 from litetransformer.layers.stack import Stack
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree
@@ -48,7 +49,7 @@ class SwishFeedForward(Sublayer):
         super().__init__()
         self.dim, self.hidden = dim, hidden
         self.enter, self.out = projection(dim, hidden), projection(hidden, dim)
-        self.norm, self.dropout = nn.LayerNorm(hidden), nn.Dropout(dropout)
+        self.norm, self.dropout = LayerNorm(hidden), nn.Dropout(dropout)
 
     def forward(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()

@@ -5,7 +5,7 @@ from collections import Counter
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from litetransformer.layers.attention import projection
+from litetransformer.layers.linear import projection
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree
 
 
@@ -23,7 +23,7 @@ class FeedForward(Sublayer):
     def forward(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
     ) -> Float[Tensor, "B T D"]:
-        return self.out(self.dropout(self.enter(x).relu()))
+        return self.out(self.dropout(self.enter(x, relu=True)))
 
     def mult_adds(self, length: int, source: int = 0) -> Costs:
         """Two linears: 2 D F T (PAPER §4)."""

@@ -4,9 +4,11 @@ from collections import Counter
 from typing import Literal
 
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from litetransformer.layers.linear import LayerNorm
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree
+from litetransformer.ops.residual import residual
 
 
 class Residual(Sublayer):
@@ -20,8 +22,8 @@ class Residual(Sublayer):
     ) -> None:
         super().__init__()
         self.dim, self.inner, self.post = inner.dim, inner, norm == "post"
-        self.dropout = nn.Dropout(dropout)
-        self.norm = nn.LayerNorm(inner.dim)
+        self.dropout = dropout
+        self.norm = LayerNorm(inner.dim)
 
     def forward(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
@@ -46,5 +48,5 @@ class Residual(Sublayer):
         return x if self.post else self.norm(x)
 
     def _close(self, x: Tensor, out: Tensor) -> Tensor:
-        summed = x + self.dropout(out)
-        return self.norm(summed) if self.post else summed
+        rate = self.dropout if self.training else 0.0
+        return self.norm(x, out, rate) if self.post else residual(x, out, rate)

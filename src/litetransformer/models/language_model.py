@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from litetransformer.layers.adaptive_softmax import AdaptiveEmbedding, AdaptiveSoftmax
 from litetransformer.layers.embedding import Embedding
+from litetransformer.layers.linear import LayerNorm
 from litetransformer.layers.softmax import FullSoftmax, Softmax
 from litetransformer.layers.stack import Stack
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree
@@ -39,7 +40,7 @@ class LanguageModel(Model):
         super().__init__()
         dim = decoder.dim
         self.vocabulary, self.dim, self.decoder = vocabulary, dim, decoder
-        self.norm = nn.LayerNorm(dim) if final_norm else nn.Identity()
+        self.norm = LayerNorm(dim) if final_norm else nn.Identity()
         self.embedding: Embedding | AdaptiveEmbedding
         self.output: Softmax
         if cutoffs:
@@ -73,8 +74,10 @@ class LanguageModel(Model):
         """log P(tokens_out[t] | tokens_in[..t]) at each position, for perplexity."""
         return self.output.token_log_probs(self.features(tokens_in), tokens_out)
 
-    def loss(self, *batch: Tensor, smoothing: float = 0.0) -> Float[Tensor, ""]:
+    def loss(self, *batch: Tensor, smoothing: float = 0.0, consistency: float = 0.0) -> Float[Tensor, ""]:
         """The summed loss, in nats, of a batch ``(tokens_in, tokens_out)``; PAD in the second has none."""
+        if consistency:
+            raise ValueError(f"consistency={consistency} is for models that read a source; leave it at 0")
         tokens_in, tokens_out = batch
         return self.output.loss(self.features(tokens_in), tokens_out, smoothing)
 
@@ -96,7 +99,7 @@ class LanguageModel(Model):
         costs = self.decoder.mult_adds(target) + self.output.mult_adds(target)
         if isinstance(self.embedding, AdaptiveEmbedding):
             costs += self.embedding.mult_adds(target)
-        if isinstance(self.norm, nn.LayerNorm):
+        if isinstance(self.norm, LayerNorm):
             costs += Counter(norm=self.dim * target)
         return costs
 

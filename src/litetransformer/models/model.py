@@ -19,8 +19,14 @@ class Model(nn.Module, ABC):
     vocabulary: int
 
     @abstractmethod
-    def loss(self, *batch: Tensor, smoothing: float = 0.0) -> Float[Tensor, ""]:
-        """The label-smoothed cross-entropy of a training batch, in nats, summed over its real tokens."""
+    def loss(self, *batch: Tensor, smoothing: float = 0.0, consistency: float = 0.0) -> Float[Tensor, ""]:
+        """The label-smoothed cross-entropy of a training batch, in nats, summed over its real tokens.
+
+        With `consistency` the batch is run twice, and the loss is the mean of both and so many times what
+        lies between their predictions under different dropout (`ops/consistency`): on the same scale.
+
+        Raises ValueError for `consistency` where a model can't be trained with it.
+        """
 
     @abstractmethod
     def begin(self, source: Int[Tensor, "B S"], pad: Bool[Tensor, "B S"]) -> tuple[Tree, Tree]:

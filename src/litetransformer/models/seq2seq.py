@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from litetransformer.core.tokens import PAD
 from litetransformer.layers.embedding import Embedding, positions_of
+from litetransformer.layers.linear import LayerNorm
 from litetransformer.layers.stack import Stack
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree
 from litetransformer.models.model import Model
+from litetransformer.ops.consistency import consistent_cross_entropy
 from litetransformer.ops.cross_entropy import cross_entropy
 
 
@@ -44,8 +46,8 @@ class Seq2Seq(Model):
         self.encoder, self.decoder = encoder, decoder
         self.source_embedding = Embedding(source_vocabulary, encoder.dim, dropout=dropout)
         self.target_embedding = Embedding(target_vocabulary, decoder.dim, dropout=dropout)
-        self.encoder_norm = nn.LayerNorm(encoder.dim) if final_norm else nn.Identity()
-        self.decoder_norm = nn.LayerNorm(decoder.dim) if final_norm else nn.Identity()
+        self.encoder_norm = LayerNorm(encoder.dim) if final_norm else nn.Identity()
+        self.decoder_norm = LayerNorm(decoder.dim) if final_norm else nn.Identity()
         self.output = nn.Linear(decoder.dim, target_vocabulary, bias=False)
         nn.init.normal_(self.output.weight, std=decoder.dim**-0.5)
         if tied == "all":
@@ -57,9 +59,12 @@ class Seq2Seq(Model):
         """Logits of each next target token, given the true ones before it."""
         return self.output(self.features(source, target_in))
 
-    def loss(self, *batch: Tensor, smoothing: float = 0.0) -> Float[Tensor, ""]:
+    def loss(self, *batch: Tensor, smoothing: float = 0.0, consistency: float = 0.0) -> Float[Tensor, ""]:
         """The summed loss, in nats, of a batch ``(source, target_in, target_out)``."""
         source, target_in, target_out = batch
+        if consistency:
+            twice = self.features(torch.cat([source, source]), torch.cat([target_in, target_in]))
+            return consistent_cross_entropy(twice, self.output.weight, target_out, smoothing, consistency)
         return cross_entropy(self.features(source, target_in), self.output.weight, target_out, smoothing)
 
     def features(self, source: Int[Tensor, "B S"], target_in: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
@@ -95,7 +100,7 @@ class Seq2Seq(Model):
     def mult_adds(self, source: int = 30, target: int = 30) -> Costs:
         """Multiply-accumulates of one teacher-forced pair by component, ``output`` being the vocabulary's."""
         costs = self.encoder.mult_adds(source) + self.decoder.mult_adds(target, source)
-        costs["norm"] += self.dim * (source + target) if isinstance(self.encoder_norm, nn.LayerNorm) else 0
+        costs["norm"] += self.dim * (source + target) if isinstance(self.encoder_norm, LayerNorm) else 0
         return costs + Counter(output=self.dim * self.vocabulary * target)
 
     def layers(self, source: int, target: int) -> Iterator[tuple[str, Sublayer, Costs]]:

@@ -2,11 +2,15 @@
 
 import importlib.util
 import os
+from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 INSTALLED = importlib.util.find_spec("triton") is not None
 """PyTorch's builds for CUDA bring it."""
+FLOATS = (torch.float32, torch.bfloat16, torch.float16)
+"""What the kernels compute with."""
 
 
 def triton_why_not(tensor: Tensor) -> str | None:
@@ -16,3 +20,20 @@ def triton_why_not(tensor: Tensor) -> str | None:
     if not tensor.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
         return f"a Triton kernel needs a CUDA device, not {tensor.device.type}"
     return None
+
+
+def trains_on_gpu(tensor: Tensor) -> bool:
+    """Whether gradients are wanted on a GPU: what a training step does, whose launches are recorded.
+
+    Decoding launches every kernel anew, where PyTorch's own are the quicker to launch.
+    """
+    return tensor.is_cuda and torch.is_grad_enabled()
+
+
+def triton_in_training(why_not: Callable[..., str | None], otherwise: str) -> Callable[..., str]:
+    """An op's choice: its Triton version for training on a GPU where that can run, else `otherwise`."""
+
+    def choose(x: Tensor, *others: object, **options: object) -> str:
+        return "triton" if trains_on_gpu(x) and why_not(x, *others, **options) is None else otherwise
+
+    return choose

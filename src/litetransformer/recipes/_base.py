@@ -4,12 +4,31 @@ from dataclasses import replace
 from functools import partial
 
 import litetransformer
-from litetransformer import Adam, Data, InverseSqrt, Recipe, SearchOptions, Training, Vocabulary
+from litetransformer import (
+    Adam,
+    Data,
+    InverseSqrt,
+    Recipe,
+    SearchOptions,
+    Seq2SeqSpec,
+    Training,
+    Vocabulary,
+)
 
 lite = partial(litetransformer.lite, tied="all", dropout=0.2, weight_dropout=0.1)
 transformer = partial(litetransformer.transformer, tied="all", dropout=0.2)
 lightconv = partial(litetransformer.lightconv, tied="all", dropout=0.2, weight_dropout=0.1)
 evolved = partial(litetransformer.evolved, heads=4, tied="all", dropout=0.2)
+
+
+def pre_norm(build: partial[Seq2SeqSpec]) -> partial[Seq2SeqSpec]:
+    """`build`, with each layer's norm before it."""
+
+    def pre(*sizes: int, **options: float) -> Seq2SeqSpec:
+        return replace(build(*sizes, **options), norm="pre")
+
+    return partial(pre)
+
 
 # The validation loss ends training: it suits any amount of text and, unlike BLEU, any language.
 TRAINING = Training(

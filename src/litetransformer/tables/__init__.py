@@ -2,10 +2,14 @@
 
 from litetransformer.core.errors import InputError, nearest
 from litetransformer.tables.automl import automl
-from litetransformer.tables.compressed import compressed, compression_grid
+from litetransformer.tables.claim import claim
+from litetransformer.tables.comparison import COMPARISON, LENGTHS, by_length, comparison, comparison_names
+from litetransformer.tables.compressed import compressed, compressed_names, compression_grid
 from litetransformer.tables.compression import compression
 from litetransformer.tables.measured import RESULTS, measured_table
 from litetransformer.tables.paper import PAPER, paper_table
+from litetransformer.tables.reproduce import reproduce
+from litetransformer.tables.shipped import shipped, shipped_making, shipped_tests
 from litetransformer.tables.specialisation import specialisation
 from litetransformer.tables.table import Table
 
@@ -14,15 +18,19 @@ __all__ = ["Table", "names", "table"]
 _OWN_FORM = {
     "automl": automl,
     "compression": compression,
-    "compression-multi30k": compressed,
+    "claim": claim,
     "compression-grid": compression_grid,
     "specialisation": specialisation,
+    "shipped": shipped,
+    "shipped-tests": shipped_tests,
+    "shipped-making": shipped_making,
+    "reproduce": reproduce,
 }
 
 
 def names() -> list[str]:
     """The names of all tables: those of the paper, then those of this project's own measurements."""
-    return [*PAPER, *_OWN_FORM, *RESULTS]
+    return [*PAPER, *_OWN_FORM, *compressed_names(), *RESULTS, *comparison_names()]
 
 
 def table(name: str) -> Table:
@@ -33,4 +41,10 @@ def table(name: str) -> Table:
         return measured_table(name)
     if name in _OWN_FORM:
         return _OWN_FORM[name]()
+    if name in compressed_names():
+        return compressed(name)
+    if name in comparison_names():
+        if name.startswith(COMPARISON):
+            return comparison(name.removeprefix(COMPARISON))
+        return by_length(name.removeprefix(LENGTHS))
     raise InputError(f"no table is called {name!r}", remedy=nearest(name, names()))

@@ -6,12 +6,19 @@ from litetransformer.inspect.smaller import KINDS
 from litetransformer.tables.results import results
 from litetransformer.tables.table import NOT_RUN, NOT_STATED, Table
 
-FILE = "compression-multi30k"
+PREFIX = "compression-"
+FILE = f"{PREFIX}multi30k"
+TITLES = {FILE: "A Lite Transformer of width 160, Multi30k De-En, in ever fewer bytes"}
 
 
-def compressed() -> Table:
+def compressed_names() -> list[str]:
+    """The tables of compressed models: one for each results file, and the first whether it was run or not."""
+    return sorted({FILE, *(name for name in results() if name.startswith(PREFIX))})
+
+
+def compressed(name: str = FILE) -> Table:
     """The points that were measured on the whole test set, from the largest file to the smallest."""
-    points = _points()
+    points = [point for point in points_of(name) if "BLEU" in point]
     most = max((point["lines"] for point in points), default=0)
     chosen = sorted((point for point in points if point["lines"] == most), key=lambda point: -point["bytes"])
     first = chosen[0] if chosen else {}
@@ -32,11 +39,11 @@ def compressed() -> Table:
                 f"{point['BLEU']:.2f}",
             )
         )
-    content = results().get(FILE, {})
+    content = results().get(name, {})
     made = [str(content[key]) for key in ("data", "machine") if key in content]
     lines = f"{most:,} lines"
     return Table(
-        title="A Lite Transformer of width 160, Multi30k De-En, in ever fewer bytes",
+        title=TITLES.get(name, f"{content.get('model')}, {content.get('data')}, in ever fewer bytes"),
         columns=(
             *("codes", "rate", "zeros", "updates", "MB: all", "smaller", "MB: without tables"),
             *("smaller, without tables", "bits a token", "BLEU"),
@@ -51,7 +58,7 @@ def compressed() -> Table:
 
 def compression_grid() -> Table:
     """BLEU and size for each number of bits and share of zeros, k-means without fine-tuning."""
-    points = [point for point in _points() if point["kind"] == "grid"]
+    points = [point for point in points_of(FILE) if point["kind"] == "grid"]
     zeros = sorted({point["plan"]["sparsity"] for point in points})
     found = {(point["plan"]["bits"], point["plan"]["sparsity"]): point for point in points}
     rows = [
@@ -68,9 +75,12 @@ def compression_grid() -> Table:
 
 
 def _cell(point: dict[str, Any] | None) -> str:
-    return NOT_STATED if point is None else f"{point['BLEU']:.1f} at {point['bytes'] / 1e6:.2f} MB"
+    if point is None or "BLEU" not in point:
+        return NOT_STATED
+    return f"{point['BLEU']:.1f} at {point['bytes'] / 1e6:.2f} MB"
 
 
-def _points() -> list[dict[str, Any]]:
-    points: list[dict[str, Any]] = results().get(FILE, {}).get("points", [])
+def points_of(name: str) -> list[dict[str, Any]]:
+    """What the results file `name` says of each way of compression; nothing where there is no such file."""
+    points: list[dict[str, Any]] = results().get(name, {}).get("points", [])
     return points

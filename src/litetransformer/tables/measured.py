@@ -22,6 +22,7 @@ _MULTI30K = {
     "coco 2017": ("test_2017_mscoco", "sacrebleu"),
     "2016, paper's mode": ("test", "paper"),
 }
+_ROUGE = {f"test: ROUGE-{kind}": ("test", f"rouge{kind}") for kind in ("1", "2", "L")}
 RESULTS = {
     "multi30k-de-en": _File("Multi30k De-En, sacreBLEU", _MULTI30K),
     "multi30k-de-en-laptop": _File("Multi30k De-En on a CPU, sacreBLEU", _MULTI30K),
@@ -32,10 +33,8 @@ RESULTS = {
         "Penn Treebank, a word's perplexity",
         {f"{split}: word perplexity": (split, "perplexity") for split in ("valid", "test")},
     ),
-    "aeslc": _File(
-        "AESLC, e-mail to subject, ROUGE",
-        {f"test: ROUGE-{kind}": ("test", f"rouge{kind}") for kind in ("1", "2", "L")},
-    ),
+    "aeslc": _File("AESLC, e-mail to subject, ROUGE", _ROUGE),
+    "cnndm39k": _File("CNN/DailyMail, 39k subset, ROUGE", _ROUGE),
 }
 
 

@@ -3,11 +3,17 @@
 import dataclasses
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from litetransformer.core.devices import CPU_CORE
+from litetransformer.core.errors import InputError
+from litetransformer.core.files import without_checksum
+from litetransformer.core.spec import from_json
 from litetransformer.inspect.prices import KG_PER_POUND, Intensity, Overhead, Price, Prices
-from litetransformer.train.cost import Ledger, Segment
+from litetransformer.tasks.model_file import json_in, open_pack
+from litetransformer.tasks.model_folder import is_file
+from litetransformer.train.cost import COST, Ledger, Segment, read_ledger
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,6 +95,20 @@ class Bill:
                 for item in self.items
             ],
         }
+
+
+def ledger_of(model: Path) -> Ledger:
+    """The ledger of the run in a folder, or the one that a compressed model took along from there.
+
+    Raises InputError where there is none, or it is damaged.
+    """
+    if not is_file(model):
+        return read_ledger(model)
+    pack = open_pack(model)
+    if all(entry.name != COST for entry in pack.contents.files):
+        remedy = "name the folder that it was compressed from"
+        raise InputError("carries no record of what training cost", path=model, remedy=remedy)
+    return from_json(without_checksum(json_in(pack, COST), model), Ledger, path=str(model))
 
 
 def bill(

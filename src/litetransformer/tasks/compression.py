@@ -6,6 +6,7 @@
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,16 @@ from litetransformer.compress.quantize import Quantized, affine, codebook
 from litetransformer.compress.size import Size
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import write_atomically
-from litetransformer.data.store import TokenStore, write_store
+from litetransformer.data.store import TokenStore, write_sides, write_store
+from litetransformer.data.text_batching import SIDE
 from litetransformer.models.tensors import put_weights
 from litetransformer.tasks.compression_record import RECORD, Plan, Record, Stage, read_record
-from litetransformer.tasks.fine_tune import FineTuning, own_store, training_of
+from litetransformer.tasks.fine_tune import FineTuning, own_store, plan_of, training_of
 from litetransformer.tasks.load import load
 from litetransformer.tasks.model_folder import CARD, is_file
 from litetransformer.tasks.text_model import TextModel
 from litetransformer.tasks.yardstick import AnyModel, Quality, Texts, Yardstick, network_of
+from litetransformer.train.cost import COST, read_ledger
 
 SMALL = 1024
 """Tensors of fewer weights, and all vectors, are not pruned and get no codebook: they weigh little."""
@@ -41,6 +44,14 @@ _ROOM = 2048
 """Bytes left for what the last steps add: the record's digits, and vectors that fine-tuning moved."""
 
 Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """How many bytes there may be (None: any number): of the file, or of `layers`, all but input tables."""
+
+    bytes: int | None = None
+    layers: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,25 +70,28 @@ def compress(
     texts: Texts,
     train: Texts | None = None,
     target_size: int | None = None,
+    target_layers: int | None = None,
     curves: Mapping[str, Curve] | None = None,
     device: torch.device | str = "cpu",
     tell: Tell = lambda _what: None,
 ) -> Compressed:
     """Write the model in `folder` to the file `out` as `plan` says, measured on `texts`.
 
-    With `target_size`, its rates are the least for which the whole file has at most that many bytes.
-    Fine-tuning takes `train`, or else the training text that the run's folder still has. `curves` are those
-    of an earlier sweep of the same model. Equal arguments give equal bytes on the same machine.
+    With `target_size`, its rates are the least for which the whole file has at most that many bytes; with
+    `target_layers`, its `rate` is, and input tables, card and tokenizers are not counted. Fine-tuning takes
+    `train`, or else the training text that the run's folder still has. `curves` are those of an earlier sweep
+    of the same model. Equal arguments give equal bytes on the same machine.
 
     Raises InputError for texts that are missing and for a size that cannot be reached.
     """
     if is_file(folder):
         raise InputError("is compressed already", path=folder, remedy="name the folder it was made from")
     model = load(folder, device=device)
-    if plan.updates and isinstance(model, TextModel):
-        raise InputError("language models are not fine-tuned here", field="updates", remedy="leave it out")
+    if target_size is not None and target_layers is not None:
+        raise ValueError("give either target_size or target_layers")
+    goal = Goal(bytes=target_size or target_layers, layers=target_layers is not None)
     with _store(folder, model, train, plan.updates) as store, Yardstick(model, texts) as yardstick:
-        return _Work(folder, model, yardstick, store, tell).run(out, plan, target_size, curves)
+        return _Work(folder, model, yardstick, store, tell).run(out, plan, goal, curves)
 
 
 def verify(path: Path, texts: Texts, *, device: torch.device | str = "cpu") -> tuple[Record, Quality]:
@@ -113,28 +127,50 @@ class _Work:
         self.tables = size.table_names(self.network)
         self.large = large_tensors(self.weights)
         self.stages: list[Stage] = []
+        self.ledger = self.ledger_there()
 
-    def run(
-        self, out: Path, plan: Plan, target_size: int | None, curves: Mapping[str, Curve] | None
-    ) -> Compressed:
+    def ledger_there(self) -> list[str]:
+        """The name of the run's ledger, if the folder has one."""
+        if not is_file(self.folder / COST):
+            return []
+        try:
+            read_ledger(self.folder)
+        except InputError as error:
+            self.tell(f"what training cost is not taken along: {error}")
+            return []
+        return [COST]
+
+    def run(self, out: Path, plan: Plan, goal: Goal, curves: Mapping[str, Curve] | None) -> Compressed:
         self.note("single precision", size.single_precision(self.weights, self.tables))
         if plan.sparsity:
             self.prune(plan, curves)
             self.note("pruned", size.sparse(self.weights, self.tables))
-        if target_size is not None:
-            plan = self.fitted(plan, target_size)
+        if goal.bytes is not None:
+            plan = self.fitted(plan, goal)
         tensors = quantized(self.weights, self.tables, plan)
         if plan.updates:
-            shared: dict[str, Any] = {name: tensors[name] for name in self.large}
-            updates = plan.updates - (plan.updates // 2 if plan.sparsity else 0)
-            shared = self.tuning(plan, "values").share(shared, updates)
-            tensors = {
-                name: shared[name] if name in shared else small(tensor, plan)
-                for name, tensor in self.weights.items()
-            }
+            tensors = self.tuned(tensors, plan, goal)
         put_weights(self.network, {name: tensor.dequantize() for name, tensor in tensors.items()})
         self.note("quantized", size.fixed_width(tensors, self.tables))
-        return self.written(out, plan, tensors, target_size)
+        return self.written(out, plan, tensors, goal)
+
+    def tuned(self, tensors: Mapping[str, Packable], plan: Plan, goal: Goal) -> dict[str, Packable]:
+        """The tensors with values and codes that were trained, in as many bytes as the goal allows."""
+
+        def whole(shared: Mapping[str, Quantized]) -> dict[str, Packable]:
+            return {name: shared.get(name) or small(tensor, plan) for name, tensor in self.weights.items()}
+
+        def fits(shared: Mapping[str, Quantized]) -> bool:
+            return goal.bytes is None or self.packed(plan, whole(shared), goal) <= goal.bytes - _ROOM // 2
+
+        large: dict[str, Any] = {name: tensors[name] for name in self.large}
+        shared = self.tuning(plan, "values").share(
+            large,
+            plan.updates - (plan.updates // 2 if plan.sparsity else 0),
+            rates={name: plan.codes(table=name in self.tables)[1] for name in self.large},
+            fits=fits,
+        )
+        return whole(shared)
 
     def note(self, name: str, found: Size) -> None:
         """Measure the model as it is now."""
@@ -144,10 +180,11 @@ class _Work:
 
     def tuning(self, plan: Plan, what: str) -> FineTuning:
         assert self.store is not None
+        training = training_of(self.folder, self.store)
         return FineTuning(
             self.network,
-            self.store,
-            training_of(self.folder, self.store),
+            plan_of(self.folder, self.network, self.store, training, self.model.device),
+            training,
             device=self.model.device,
             peak=plan.peak,
             progress=self.counted(f"fine-tuning the {what}", 10),
@@ -179,37 +216,43 @@ class _Work:
         else:
             Masks.of(large, shares).apply(self.weights)
 
-    def fitted(self, plan: Plan, target_size: int) -> Plan:
-        """The plan with the least rates that come to the size."""
-        self.tell(f"looking for rates that come to {target_size:,} bytes")
+    def fitted(self, plan: Plan, goal: Goal) -> Plan:
+        """The plan with the least rates that come to the goal."""
+        assert goal.bytes is not None
+        most = goal.bytes
+        self.tell(f"looking for rates that come to {most:,} bytes")
 
         def at(rate: float) -> Plan:
-            return replace(plan, rate=rate, table_rate=rate / TABLE_SHARE)
+            # What is not counted is not made smaller for it.
+            table_rate = plan.table_rate if goal.layers else rate / TABLE_SHARE
+            return replace(plan, rate=rate, table_rate=table_rate)
 
-        def fits(rate: float) -> bool:
-            return self.size_of(at(rate)) <= target_size - _ROOM
+        def size_at(rate: float) -> int:
+            return self.packed(at(rate), quantized(self.weights, self.tables, at(rate)), goal) + _ROOM
 
-        if fits(0.0):
+        if size_at(0.0) <= most:
             return at(0.0)
-        if not fits(LARGEST_RATE):
-            least = self.size_of(at(LARGEST_RATE)) + _ROOM
+        if (least := size_at(LARGEST_RATE)) > most:
             remedy = f"{least:,} is about the least; use a sparsity, or fewer --bits"
-            raise InputError(f"{target_size:,} bytes cannot be reached", field="target_size", remedy=remedy)
+            field = "target_layers" if goal.layers else "target_size"
+            raise InputError(f"{most:,} bytes cannot be reached", field=field, remedy=remedy)
         low, high = 1e-4, LARGEST_RATE
         while high / low > 1.01:
             middle = (low * high) ** 0.5
-            low, high = (low, middle) if fits(middle) else (middle, high)
+            low, high = (low, middle) if size_at(middle) <= most else (middle, high)
         return at(high)
 
-    def size_of(self, plan: Plan) -> int:
-        """The size of the file for this plan, without fine-tuning."""
+    def packed(self, plan: Plan, tensors: Mapping[str, Packable], goal: Goal) -> int:
+        """The bytes that count for the goal."""
+        if goal.layers:
+            return sum(pack.section_bytes(tensors[name]) for name in tensors if name not in self.tables)
         record = self.record(plan, (*self.stages, self.stages[0]))
-        return len(pack.to_bytes(self.files(record), quantized(self.weights, self.tables, plan)))
+        return len(pack.to_bytes(self.files(record), tensors))
 
     def files(self, record: Record) -> dict[str, bytes]:
-        """The card and the tokenizers of the folder, and the record."""
+        """The card, the tokenizers and the ledger of the folder, and the record."""
         assert self.model.card is not None
-        names = [CARD, *dict.fromkeys(file.file for file in self.model.card.tokenizers())]
+        names = [CARD, *dict.fromkeys(file.file for file in self.model.card.tokenizers()), *self.ledger]
         return {**{name: (self.folder / name).read_bytes() for name in names}, RECORD: record.content()}
 
     def record(self, plan: Plan, stages: tuple[Stage, ...]) -> Record:
@@ -222,13 +265,12 @@ class _Work:
             stages=stages,
         )
 
-    def written(
-        self, out: Path, plan: Plan, tensors: Mapping[str, Packable], target_size: int | None
-    ) -> Compressed:
+    def written(self, out: Path, plan: Plan, tensors: Mapping[str, Packable], goal: Goal) -> Compressed:
         record = self.record(plan, tuple(self.stages))
         content = pack.to_bytes(self.files(record), tensors)
-        if target_size is not None and len(content) > target_size:
-            what = f"came to {len(content):,} bytes, not {target_size:,}"
+        found = self.packed(plan, tensors, goal) if goal.layers else len(content)
+        if goal.bytes is not None and found > goal.bytes:
+            what = f"came to {found:,} bytes, not {goal.bytes:,}"
             raise InputError(what, path=out, remedy="ask for a little less")
         write_atomically(out, content)
         return Compressed(record=record, file=size.in_file(Pack(out), self.tables, total=len(content)))
@@ -242,14 +284,16 @@ def large_tensors(weights: Mapping[str, Tensor]) -> list[str]:
 def quantized(weights: Mapping[str, Tensor], tables: frozenset[str], plan: Plan) -> dict[str, Packable]:
     """Every tensor as a file made by `plan` has it, before fine-tuning."""
     large = set(large_tensors(weights))
-    found: dict[str, Packable] = {}
-    for name, tensor in weights.items():
-        bits, rate = (plan.table_bits, plan.table_rate) if name in tables else (plan.bits, plan.rate)
-        if name in large:
-            found[name] = codebook(tensor, bits=bits, rows=plan.rows, rate=rate)
-        else:
-            found[name] = small(tensor, plan)
-    return found
+
+    def found(name: str) -> Packable:
+        if name not in large:
+            return small(weights[name], plan)
+        bits, rate = plan.codes(table=name in tables)
+        return codebook(weights[name], bits=bits, rows=plan.rows, rate=rate)
+
+    # Sorting, most of the work, goes on in several threads at a time.
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        return dict(zip(weights, threads.map(found, weights), strict=True))
 
 
 def small(tensor: Tensor, plan: Plan) -> Quantized | Plain:
@@ -260,18 +304,31 @@ def small(tensor: Tensor, plan: Plan) -> Quantized | Plain:
 @contextlib.contextmanager
 def _store(folder: Path, model: AnyModel, train: Texts | None, updates: int) -> Iterator[TokenStore | None]:
     """The tokens to fine-tune on, while the block runs; None where there are no updates to make."""
-    if not updates or isinstance(model, TextModel):
+    if not updates:
         yield None
         return
     if train is None:
         if (found := own_store(folder)) is None:
-            remedy = "name --train-source and --train-target, or leave out --updates"
+            options = (
+                "--train-source" if isinstance(model, TextModel) else "--train-source and --train-target"
+            )
+            remedy = f"name {options}, or leave out --updates"
             raise InputError("its training text is not here", path=folder, remedy=remedy)
         yield found
         return
+    if bool(train.target) == isinstance(model, TextModel):
+        what = "a language model has no target" if train.target else "the target is missing"
+        raise InputError(
+            what, path="--train-target", remedy="leave it out" if train.target else "name it too"
+        )
     with tempfile.TemporaryDirectory(prefix="litetransformer-") as place:
+        where = Path(place) / "train"
+        if isinstance(model, TextModel):
+            lines = ((line,) for line in train.source)
+            yield write_sides(where, lines, {SIDE: model.tokenizer}, longest=None)
+            return
         yield write_store(
-            Path(place) / "train",
+            where,
             zip(train.source, train.target, strict=True),
             model.source,
             model.target,

@@ -45,6 +45,10 @@ class Plan(Spec):
         if not self.peak > 0:
             raise ValueError(f"peak={self.peak} must be a positive learning rate")
 
+    def codes(self, *, table: bool) -> tuple[int, float]:
+        """The bits and the rate of an input table, or of a layer's tensor."""
+        return (self.table_bits, self.table_rate) if table else (self.bits, self.rate)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage(Spec):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 
@@ -10,12 +11,18 @@ from litetransformer.compress.prune import Masks, cubic
 from litetransformer.compress.quantize import Quantized
 from litetransformer.compress.shared import SharedValues
 from litetransformer.core.errors import InputError
-from litetransformer.data.batching import BatchPlan
+from litetransformer.data.batching import BatchPlan, TrainingBatch
+from litetransformer.data.epochs import Batch
 from litetransformer.data.store import TokenStore
+from litetransformer.data.text_batching import SIDE, TextPlan
+from litetransformer.models.language_model import LanguageModel
 from litetransformer.models.model import Model
-from litetransformer.tasks.recipe import Recipe
+from litetransformer.tasks.model_folder import LanguageCard, read_card
+from litetransformer.tasks.recipe import LanguageRecipe, Recipe
 from litetransformer.tasks.record import DATA
 from litetransformer.tasks.run import RECIPE, read_recipe
+from litetransformer.train.optimizer import Adam
+from litetransformer.train.prefetch import loaded
 from litetransformer.train.recipe import Training
 from litetransformer.train.schedule import Cosine
 from litetransformer.train.step import Step
@@ -24,27 +31,37 @@ RAMP = 2 / 3
 """The share of the pruning's updates in which zeros are added; the rest recovers from the last of them."""
 MASK_EVERY = 10
 """Updates between two choices of the zeros."""
+ASSIGN_EVERY = 10
+"""Updates between two choices of the codes."""
+AHEAD = 8
+"""Batches that are made ready while a GPU works."""
+LARGEST_SCALE = 3.0
+"""The most that a bit may cost in the end, relative to the plan's rates."""
+
+AnyPlan: TypeAlias = BatchPlan | TextPlan
 
 Progress = Callable[[int, int], None]
 
 
 class FineTuning:
-    """Updates of `model` on the batches of `store`, at rates that rise and fall again within each stage."""
+    """Updates of `model` on the batches of `plan`, at rates that rise and fall again within each stage.
+
+    The optimiser is Adam whatever the model was trained with: what is left to mend is small, and `peak` means
+    the same for every model.
+    """
 
     def __init__(
         self,
         model: Model,
-        store: TokenStore,
+        plan: AnyPlan,
         training: Training,
         *,
         device: torch.device,
         peak: float,
         progress: Progress = lambda _done, _all: None,
     ) -> None:
-        self.model, self.training, self.device, self.peak = model, training, device, peak
-        self.plan = BatchPlan(
-            store, budget=training.batch_tokens, seed=training.seed, fixed=device.type == "cuda"
-        )
+        self.model, self.plan, self.device, self.peak = model, plan, device, peak
+        self.training = replace(training, optimizer=Adam(), accumulate=1)
         self.epoch, self.progress = 0, progress
 
     def prune(self, shares: Mapping[str, float], updates: int) -> Masks:
@@ -63,14 +80,36 @@ class FineTuning:
         self._train(training.optimizer.build(self.model), training, choose)
         return masks
 
-    def share(self, quantized: Mapping[str, Quantized], updates: int) -> dict[str, Quantized]:
-        """Train the values of the quantized tensors, and what is not quantized; the codes stay."""
-        shared = SharedValues(self.model, quantized)
+    def share(
+        self,
+        quantized: Mapping[str, Quantized],
+        updates: int,
+        *,
+        rates: Mapping[str, float],
+        fits: Callable[[Mapping[str, Quantized]], bool] = lambda _found: True,
+    ) -> dict[str, Quantized]:
+        """Train the values of the quantized tensors, what is not quantized, and which weight has which value.
+
+        Codes follow the weights that are trained as if they were free, at the `rates` that `quantized` was
+        made with. What comes out `fits`, if need be with fewer bits, unless no bits are left to save.
+        """
+        shared = SharedValues(self.model, quantized, rates)
         training = self._training(updates)
         optimizer = training.optimizer.build(shared)
+        end = round(RAMP * updates)
+
+        def follow(update: int) -> None:
+            if update <= end and update % ASSIGN_EVERY == 0:
+                shared.assign()
+
         shared.attach(optimizer)
-        self._train(optimizer, training, lambda _update: None)
-        return shared.result()
+        self._train(optimizer, training, follow)
+        found, scale = shared.result(), 1.0
+        while not fits(found) and scale < LARGEST_SCALE:
+            scale *= 1.03
+            shared.assign(scale)
+            found = shared.result()
+        return found
 
     def _training(self, updates: int) -> Training:
         warmup = updates // 10
@@ -78,20 +117,46 @@ class FineTuning:
         return replace(self.training, updates=updates, schedule=schedule)
 
     def _train(
-        self, optimizer: torch.optim.Optimizer, training: Training, after: Callable[[int], None]
+        self,
+        optimizer: torch.optim.Optimizer,
+        training: Training,
+        after: Callable[[int], None],
     ) -> None:
         step, update = Step(self.model, optimizer, training, self.device), 0
+        on_gpu = self.device.type == "cuda"
+
+        def load(batch: Batch) -> TrainingBatch:
+            found = self.plan.load(batch)
+            return found.pinned() if on_gpu else found
+
         while update < training.updates:
-            for batch in self.plan.epoch(self.epoch)[: training.updates - update]:
-                step([self.plan.load(batch)], update + 1, f"epoch {self.epoch}")
+            batches = self.plan.epoch(self.epoch)[: training.updates - update]
+            for batch in loaded(batches, load, AHEAD if on_gpu else 0):
+                step([batch], update + 1, f"epoch {self.epoch}")
                 update += 1
                 after(update)
                 self.progress(update, training.updates)
             self.epoch += 1
         # Raises if an update was not finite.
         step.read()
+        optimizer.zero_grad(set_to_none=True)
         self.model.zero_grad(set_to_none=True)
         self.model.eval()
+
+
+def plan_of(
+    folder: Path, model: Model, store: TokenStore, training: Training, device: torch.device
+) -> AnyPlan:
+    """The batches of `store` that the model in `folder` is fine-tuned on."""
+    fixed = device.type == "cuda"
+    if not isinstance(model, LanguageModel):
+        return BatchPlan(store, budget=training.batch_tokens, seed=training.seed, fixed=fixed)
+    recipe = read_recipe(folder) if (folder / RECIPE).is_file() else None
+    card = read_card(folder)
+    assert isinstance(card, LanguageCard)
+    block = recipe.block if isinstance(recipe, LanguageRecipe) else card.window
+    budget = max(block, training.batch_tokens)
+    return TextPlan(store, length=block, budget=budget, seed=training.seed, fixed=fixed)
 
 
 def own_store(folder: Path) -> TokenStore | None:
@@ -110,8 +175,10 @@ def training_of(folder: Path, store: TokenStore) -> Training:
     Raises InputError for texts with a longer row than its batches take.
     """
     recipe = read_recipe(folder) if (folder / RECIPE).is_file() else None
+    if SIDE in store.sides:
+        return recipe.train if isinstance(recipe, LanguageRecipe) else Training(label_smoothing=0.0)
     training = recipe.train if isinstance(recipe, Recipe) else Training()
     longest = max(int(store.source_lengths.max()), int(store.target_lengths.max()))
     if longest > training.batch_tokens:
         raise InputError(f"a line of {longest} tokens, more than a batch", path=folder / RECIPE)
-    return replace(training, accumulate=1)
+    return training

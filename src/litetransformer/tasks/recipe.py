@@ -187,6 +187,10 @@ class LanguageRecipe(AnyRecipe):
             )
         if self.vocabulary.kind == "moses":
             raise ValueError("vocabulary.kind='moses' is for translation; choose 'sentencepiece' or 'words'")
+        if self.train.consistency:
+            raise ValueError(
+                f"train.consistency={self.train.consistency} is for models that read a source; leave it at 0"
+            )
         if self.train.best_by != "loss":
             raise ValueError(
                 f"train.best_by={self.train.best_by!r} is nothing that a language model has; choose 'loss'"

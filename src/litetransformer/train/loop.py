@@ -17,6 +17,7 @@ from litetransformer.models.model import Model
 from litetransformer.models.tensors import put_weights
 from litetransformer.train.cost import Meter
 from litetransformer.train.distributed import ALONE, Ranks
+from litetransformer.train.ema import Ema
 from litetransformer.train.numbered import forget_later
 from litetransformer.train.prefetch import loaded
 from litetransformer.train.recipe import Training
@@ -72,13 +73,15 @@ def train(
     model.to(device)
     optimizer = training.optimizer.build(model)
     step = Step(model, optimizer, training, device, ranks)
+    # All ranks make the same weights; the first alone evaluates and saves.
+    ema = Ema(model, training.ema_decay, optimizer) if training.ema_decay and ranks.first else None
     progress, saved = Progress(), time.monotonic()
     ahead = 8 if device.type == "cuda" else 0
     # On the CPU a thread that writes would take from the cores that compute.
     saving = Saving(background=device.type == "cuda")
     if not ranks.first:
         report, meter = report.muted(), None
-    if (resumed := ranks.ahead(lambda: load_snapshot(folder, model, optimizer))) is not None:
+    if (resumed := ranks.ahead(lambda: load_snapshot(folder, model, optimizer, ema=ema))) is not None:
         progress, problems = resumed
         step.loss.fill_(progress.loss)
         for problem in problems:
@@ -101,7 +104,7 @@ def train(
         step.loss.fill_(progress.loss)
         # Two copies at once would be one too many.
         saving.wait()
-        snapshot = take_snapshot(model, optimizer, progress, copy=saving.background)
+        snapshot = take_snapshot(model, optimizer, progress, ema=ema, copy=saving.background)
         saving.begin(lambda: save_snapshot(folder, snapshot))
         if meter is not None:
             meter.save()
@@ -111,15 +114,17 @@ def train(
         saving.wait()
 
     def validate() -> None:
-        scores = ranks.by_first(lambda: evaluate(model))
-        progress.validated = progress.update
-        better = _better(scores, progress.best, training)
-        progress.best, progress.stale = (
-            (scores[training.best_by], 0) if better else (progress.best, progress.stale + 1)
-        )
-        report.event("valid", {"update": progress.update, "epoch": progress.epoch, "best": better, **scores})
-        if ranks.first and ((better and training.keep == "best") or training.keep == "last"):
-            publish(dict(model.named_parameters()), scores)
+        with ema.in_place() if ema is not None else contextlib.nullcontext():
+            scores = ranks.by_first(lambda: evaluate(model))
+            progress.validated = progress.update
+            better = _better(scores, progress.best, training)
+            progress.best, progress.stale = (
+                (scores[training.best_by], 0) if better else (progress.best, progress.stale + 1)
+            )
+            found = {"update": progress.update, "epoch": progress.epoch, "best": better, **scores}
+            report.event("valid", found)
+            if ranks.first and ((better and training.keep == "best") or training.keep == "last"):
+                publish(dict(model.named_parameters()), scores)
 
     with (
         Signals() as signals,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import sweep_partial
 from litetransformer.models.tensors import check_tensors, load_tensors, put_weights, save_tensors
+from litetransformer.train.ema import Ema
 from litetransformer.train.numbered import keep_newest, numbered_files, numbered_path
 
 STATE, KEPT = "state", 2
@@ -47,13 +48,20 @@ class Snapshot:
 
 
 def take_snapshot(
-    model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, *, copy: bool = False
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    *,
+    ema: Ema | None = None,
+    copy: bool = False,
 ) -> Snapshot:
     """The state of a run; its tensors are those that training goes on to change, unless it is a `copy`."""
     tensors: dict[str, Tensor] = {f"model/{name}": tensor for name, tensor in model.named_parameters()}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{key}/{name}"] = value
+    if ema is not None:
+        tensors |= {f"average/{name}": tensor for name, tensor in ema.averages.items()}
     if copy:
         tensors = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
     return Snapshot(progress.update, tensors, {"progress": dataclasses.asdict(progress)})
@@ -104,9 +112,9 @@ class Saving:
 
 
 def load_snapshot(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, ema: Ema | None = None
 ) -> tuple[Progress, list[str]] | None:
-    """Put the newest good snapshot into `model` and `optimizer`; None where there is none.
+    """Put the newest good snapshot into `model`, `optimizer` and `ema`; None where there is none.
 
     Returns where the run was, and a sentence for each damaged snapshot that was passed over.
 
@@ -121,6 +129,8 @@ def load_snapshot(
             tensors, facts = load_tensors(path)
             progress = _progress(facts, path)
             _restore(model, optimizer, tensors, path)
+            if ema is not None:
+                _restore_average(ema, progress.update, tensors, path)
             return progress, [f"{problem}; an older one is used" for problem in problems]
         except InputError as error:
             problems.append(error)
@@ -140,9 +150,7 @@ def _restore(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], path: Path
 ) -> None:
     parameters = dict(model.named_parameters())
-    weights = {
-        name.removeprefix("model/"): tensor for name, tensor in tensors.items() if name.startswith("model/")
-    }
+    weights = _named(tensors, "model/")
     check_tensors(weights, parameters, path)
     put_weights(model, weights)
     for name, parameter in parameters.items():
@@ -153,3 +161,15 @@ def _restore(
         }
         if state:
             optimizer.state[parameter] = state
+
+
+def _restore_average(ema: Ema, update: int, tensors: dict[str, Tensor], path: Path) -> None:
+    """The average of the snapshot; one that begins with its weights where the run had none until now."""
+    averages = _named(tensors, "average/") or _named(tensors, "model/")
+    check_tensors(averages, ema.averages, path)
+    ema.restore(averages, update)
+
+
+def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors of one kind, by the names of their parameters."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -11,6 +11,7 @@ from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.model import Model
 from litetransformer.train.distributed import ALONE, Ranks
 from litetransformer.train.recipe import Training
+from litetransformer.train.working import WorkingCopy
 
 
 class Step:
@@ -38,7 +39,8 @@ class Step:
         self.model, self.optimizer, self.training, self.device = model, optimizer, training, device
         on_gpu = device.type == "cuda"
         self.bf16 = training.precision == "bf16" or (training.precision == "auto" and on_gpu)
-        self.parameters = list(model.parameters())
+        self.working = WorkingCopy(model) if self.bf16 and on_gpu else None
+        self.parameters = list(model.parameters()) if self.working is None else self.working.parameters
         self.loss = torch.zeros((), dtype=torch.float32 if on_gpu else torch.float64, device=device)
         self.first_bad = torch.full((), -1, dtype=torch.long, device=device)
         # What changes from update to update lives on the device: a recorded graph can't take new numbers.
@@ -47,12 +49,9 @@ class Step:
         self.recorder = _Recorder() if on_gpu else None
         self.places: dict[int, str] = {}
         self.ranks = ranks
-        self.added = _in_one(self.parameters) if ranks.world > 1 else None
+        self.added = _in_one(self.parameters)
         # What this update's batches lose here: where there are other ranks, beside the gradients.
-        self.own_loss = self.loss if self.added is None else self.added[-1]
-        if self.added is None:
-            for parameter in self.parameters:
-                parameter.grad = torch.zeros_like(parameter)
+        self.own_loss = self.loss if ranks.world == 1 else self.added[-1]
 
     def __call__(self, batches: Sequence[TrainingBatch], update: int, place: str = "") -> None:
         """Make update number `update` from `batches`; `place` says which they are, for an error."""
@@ -69,9 +68,11 @@ class Step:
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
+        if self.working is not None:
+            self._run(self.working.refresh, ())
         for batch in batches:
             self._run(self._accumulate, batch.tensors)
-        if self.added is not None:
+        if self.ranks.world > 1:
             self.ranks.add_up(self.added)
         self._run(self._apply, ())
 
@@ -92,17 +93,23 @@ class Step:
             self.recorder(work, inputs)
 
     def _accumulate(self, *batch: Tensor) -> None:
+        training, find = self.training, self.model.loss if self.working is None else self.working.loss
         # The cache of cast weights would outlive a recording, so casts are made anew each time.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
-            loss = self.model.loss(*batch, smoothing=self.training.label_smoothing)
-        (loss / self.tokens).backward()
+            loss = find(*batch, smoothing=training.label_smoothing, consistency=training.consistency)
+        if self.working is None:
+            (loss / self.tokens).backward()
+        else:
+            self.working.add_gradient(loss / self.tokens, self.added[:-1])
         self.own_loss += loss.detach() / math.log(2)
 
     def _apply(self) -> None:
-        if self.added is not None:
+        if self.ranks.world > 1:
             self.loss += self.own_loss
-            self.own_loss.zero_()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.training.clip or math.inf)
+        gradients = self.added[:-1]
+        norm = torch.linalg.vector_norm(gradients)
+        if self.training.clip:
+            gradients *= (self.training.clip / (norm + 1e-6)).clamp(max=1.0)
         if self.recorder is None:
             if not norm.isfinite():
                 raise self._not_finite(int(self.update))
@@ -111,7 +118,7 @@ class Step:
             self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
             self.first_bad.copy_(torch.where(bad & (self.first_bad < 0), self.update, self.first_bad))
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=False)
+        self.added.zero_()
 
     def _not_finite(self, update: int) -> InputError:
         place = f" ({found})" if (found := self.places.get(update)) else ""

@@ -1,6 +1,7 @@
 """The definition: softmax over the taps, dropout by a seed, the windowed sum."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -14,7 +15,10 @@ def windowed_softmax_sum(
     rate: float = 0.0,
     seed: Int[Tensor, ""] | None = None,
 ) -> Float[Tensor, "B T C"]:
-    """windowed_sum(x, drop(softmax(logits)), left); with a `rate` above 0, `seed` says which taps drop."""
+    """windowed_sum(x, drop(softmax(logits)), left); `rate` is the share to drop, `seed` says which taps.
+
+    Without a seed, which taps drop is drawn from PyTorch's generator.
+    """
     return windowed_sum(x, dropped(logits.softmax(-1), rate, seed), left)
 
 
@@ -28,7 +32,7 @@ def dropped(
     if rate == 0.0:
         return weights
     if seed is None:
-        raise ValueError(f"dropout of {rate} needs a seed: pass an integer tensor without dimensions")
+        return F.dropout(weights, rate)
     mixed = torch.arange(weights.numel(), device=weights.device) * 0x9E3779B9 + seed & 0xFFFFFFFF
     mixed = (mixed ^ (mixed >> 16)) * 0x85EBCA6B & 0xFFFFFFFF
     mixed = (mixed ^ (mixed >> 13)) * 0xC2B2AE35 & 0xFFFFFFFF

@@ -27,5 +27,7 @@ def windowed_softmax_sum(
 ) -> Float[Tensor, "B T C"]:
     """The same as the reference; under autocast in its type, with the softmax in fp32."""
     if rate > 0.0 and seed is None:
-        raise ValueError(f"dropout of {rate} needs a seed: pass an integer tensor without dimensions")
+        from litetransformer.ops.triton_common import fresh_seed
+
+        seed = fresh_seed(x.device)
     return triton.run(x, logits, seed, left, True, rate)

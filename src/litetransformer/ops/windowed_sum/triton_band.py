@@ -1,4 +1,4 @@
-"""What the Triton kernels share: how work is cut into tiles, which taps dropout keeps, matrix products.
+"""How the Triton kernels cut work into tiles.
 
 A program computes `rows` positions of one head as a matrix product, band (rows × columns) times window
 (columns × channels), on the GPU's matrix units. The band of a row holds its taps, moved to where they fall in
@@ -6,10 +6,8 @@ the window. Sizes of blocks are powers of two, so a tile is worth `step` positio
 """
 
 from dataclasses import dataclass
-from typing import no_type_check
 
-import triton
-import triton.language as tl
+from litetransformer.ops.triton_common import power
 
 WIDEST = 64
 """Taps that one band holds; more are summed in groups of this many."""
@@ -38,11 +36,6 @@ class Tiling:
         return min(8, least << (dynamic + precise + (block > 32)))
 
 
-def power(count: int) -> int:
-    """The least power of two that is at least `count`, and 16, the least side of a matrix product."""
-    return max(16, triton.next_power_of_2(count))
-
-
 def tiling(length: int, taps: int, left: int, static: bool) -> Tiling:
     """Tiles with few empty places: of the size of the sequence where it is short, else of the taps.
 
@@ -50,7 +43,7 @@ def tiling(length: int, taps: int, left: int, static: bool) -> Tiling:
     """
     if length <= (64 if static else 32) and taps <= WIDEST:
         # The window is the sequence itself, so nothing is read twice.
-        rows = power(length)
+        rows = max(32, power(length)) if static else power(length)
         return Tiling(
             rows=rows, columns=rows, step=length, tiles=1, reach=0, back=0, group=taps, groups=1
         )  # fmt: skip
@@ -69,24 +62,3 @@ def tiling(length: int, taps: int, left: int, static: bool) -> Tiling:
         group=group,
         groups=-(-taps // group),
     )
-
-
-@triton.jit
-@no_type_check
-def dropped(index, seed, rate: tl.constexpr):
-    """1 / (1 − rate) where the tap with this index is kept, else 0; the reference draws the same."""
-    mixed = index.to(tl.uint32) * 0x9E3779B9 + seed.to(tl.uint32)
-    mixed = (mixed ^ (mixed >> 16)) * 0x85EBCA6B
-    mixed = (mixed ^ (mixed >> 13)) * 0xC2B2AE35
-    mixed = mixed ^ (mixed >> 16)
-    threshold: tl.constexpr = int(rate * 4294967296.0)
-    return tl.where(mixed >= threshold, 1.0 / (1.0 - rate), 0.0)
-
-
-@triton.jit
-@no_type_check
-def multiply(left, right, summed, precise: tl.constexpr):
-    """summed + left right; fp32 goes through the matrix units in three parts, which keeps its precision."""
-    if precise:
-        return tl.dot(left, right, summed, input_precision="tf32x3")
-    return tl.dot(left, right, summed)

@@ -10,7 +10,7 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from litetransformer.ops.windowed_sum.triton_band import dropped, multiply
+from litetransformer.ops.triton_common import dropped, multiply
 
 
 @triton.jit
@@ -44,9 +44,9 @@ def skew(weight, place, inside):
     return tl.where(inside, tl.gather(weight, tl.where(inside, place, 0), 1), 0.0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length", "tiles", "left", "reach", "step"])
 @no_type_check
-def forward(
+def dynamic_forward(
     x, taps, seed, out, length, tiles, left, reach, step, x_batch, x_row,
     heads: tl.constexpr, channels: tl.constexpr, taps_a_head: tl.constexpr, group: tl.constexpr,
     rows: tl.constexpr, columns: tl.constexpr, block: tl.constexpr, group_block: tl.constexpr,
@@ -87,9 +87,9 @@ def forward(
             )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length", "tiles", "left", "reach", "back", "step"])
 @no_type_check
-def backward(
+def dynamic_backward(
     upstream, x, taps, seed, x_gradient, gradient, length, tiles, left, reach, back, step,
     upstream_batch, upstream_row, x_batch, x_row,
     heads: tl.constexpr, channels: tl.constexpr, taps_a_head: tl.constexpr, group: tl.constexpr,

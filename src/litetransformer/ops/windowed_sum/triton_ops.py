@@ -9,18 +9,14 @@ from typing import Any
 import torch
 import triton
 from torch import Tensor
-from torch.library import triton_op, wrap_triton
+from torch.library import triton_op
 
+from litetransformer.ops.triton_common import launcher, power
 from litetransformer.ops.windowed_sum import triton_dynamic, triton_static
-from litetransformer.ops.windowed_sum.triton_band import Tiling, power, tiling
+from litetransformer.ops.windowed_sum.triton_band import Tiling, tiling
 
 SHARES = 256
 """Rows of partial sums for the gradient of static taps: enough programs to fill a GPU, few to add up."""
-
-
-def launcher(kernel: Any) -> Any:
-    """What `kernel[grid](…)` is called on: traceable by the compiler, or as it is under the interpreter."""
-    return wrap_triton(kernel) if isinstance(kernel, triton.JITFunction) else kernel
 
 
 def rows_of(x: Tensor) -> Tensor:
@@ -62,15 +58,15 @@ def windowed_sum(
     if taps.dim() == 2:
         plan = tiling(length, count, left, True)
         tiles = batch * plan.tiles
-        turns = max(1, min(8, tiles * heads // 2048))
-        launcher(triton_static.forward)[(-(-tiles // turns) * heads,)](
+        turns = 1 << max(0, min(3, (tiles * heads // 2048).bit_length() - 1))
+        launcher(triton_static.static_forward)[(-(-tiles // turns) * heads,)](
             x, taps, seed, out, length, plan.tiles, tiles, left, plan.reach, plan.step, plan.group,
             x.stride(0), x.stride(1), wide=power(count), turns=turns,
             **constants(x, taps, plan, softmax, rate),
         )  # fmt: skip
         return out
     plan = tiling(length, count, left, False)
-    launcher(triton_dynamic.forward)[(batch * plan.tiles,)](
+    launcher(triton_dynamic.dynamic_forward)[(batch * plan.tiles,)](
         x, taps, seed, out, length, plan.tiles, left, plan.reach, plan.step, x.stride(0), x.stride(1),
         group=plan.group, group_block=power(plan.group), **constants(x, taps, plan, softmax, rate),
     )  # fmt: skip
@@ -91,10 +87,11 @@ def windowed_sum_backward(
     if taps.dim() == 2:
         plan = tiling(length, count, left, True)
         tiles = batch * plan.tiles
-        turns = -(-tiles // SHARES)
+        # Powers of two: each number of turns is a kernel of its own.
+        turns = triton.next_power_of_2(-(-tiles // SHARES))
         shares = -(-tiles // turns)
         partial = x.new_empty((shares, heads, count), dtype=torch.float32)
-        launcher(triton_static.backward)[(shares * heads, plan.groups)](
+        launcher(triton_static.static_backward)[(shares * heads, plan.groups)](
             upstream, x, taps, seed, x_gradient, partial, length, plan.tiles, tiles,
             left, plan.reach, plan.back, plan.step, plan.group, *strides,
             group_block=power(plan.group), wide=power(count), turns=turns,
@@ -108,7 +105,7 @@ def windowed_sum_backward(
         )  # fmt: skip
         return x_gradient, gradient
     plan = tiling(length, count, left, False)
-    launcher(triton_dynamic.backward)[(batch * plan.tiles,)](
+    launcher(triton_dynamic.dynamic_backward)[(batch * plan.tiles,)](
         upstream, x, taps, seed, x_gradient, gradient, length, plan.tiles,
         left, plan.reach, plan.back, plan.step, *strides,
         group=plan.group, group_block=power(plan.group), **constants(x, taps, plan, softmax, rate),

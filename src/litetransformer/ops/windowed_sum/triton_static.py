@@ -11,7 +11,7 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from litetransformer.ops.windowed_sum.triton_band import dropped, multiply
+from litetransformer.ops.triton_common import dropped, multiply
 
 
 @triton.jit
@@ -41,9 +41,9 @@ def weigh(
     return tl.where(inside, weight, 0.0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length", "tiles", "all_tiles", "left", "reach", "step", "group"])
 @no_type_check
-def forward(
+def static_forward(
     x, taps, seed, out, length, tiles, all_tiles, left, reach, step, group, x_batch, x_row,
     heads: tl.constexpr, channels: tl.constexpr, taps_a_head: tl.constexpr,
     rows: tl.constexpr, columns: tl.constexpr, block: tl.constexpr, wide: tl.constexpr,
@@ -94,9 +94,9 @@ def forward(
             )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length", "tiles", "all_tiles", "left", "reach", "back", "step", "group"])
 @no_type_check
-def backward(
+def static_backward(
     upstream, x, taps, seed, x_gradient, partial, length, tiles, all_tiles, left, reach, back, step, group,
     upstream_batch, upstream_row, x_batch, x_row,
     heads: tl.constexpr, channels: tl.constexpr, taps_a_head: tl.constexpr,

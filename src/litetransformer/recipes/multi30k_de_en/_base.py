@@ -3,22 +3,16 @@
 from dataclasses import replace
 from functools import partial
 
-from litetransformer import Cosine, Data, Seq2SeqSpec
+from litetransformer import Cosine, Data
 from litetransformer.recipes import _base as little
-
-
-def _pre_norm(build: partial[Seq2SeqSpec]) -> partial[Seq2SeqSpec]:
-    def pre(*sizes: int, **options: float) -> Seq2SeqSpec:
-        return replace(build(*sizes, **options), norm="pre")
-
-    return partial(pre)
-
+from litetransformer.recipes._base import pre_norm
+from litetransformer.recipes._family import Family, five_systems
 
 # Chosen for Lite 160 and Transformer 120 by validation BLEU (docs/log.md); the others follow the nearer one.
-lite = _pre_norm(partial(little.lite, dropout=0.3))
-transformer = _pre_norm(partial(little.transformer, dropout=0.2))
-lightconv = _pre_norm(partial(little.lightconv, dropout=0.3))
-evolved = _pre_norm(partial(little.evolved, dropout=0.3))
+lite = pre_norm(partial(little.lite, dropout=0.3))
+transformer = pre_norm(partial(little.transformer, dropout=0.2))
+lightconv = pre_norm(partial(little.lightconv, dropout=0.3))
+evolved = pre_norm(partial(little.evolved, dropout=0.3))
 
 TRAINING = replace(
     little.TRAINING,
@@ -38,4 +32,9 @@ base = partial(
     little.base,
     data=Data(name="multi30k-de-en", source_language="de", target_language="en"),
     train=TRAINING,
+)
+family = Family(
+    title="Multi30k De-En",
+    base=base,
+    sizes=five_systems(lite=lite, transformer=transformer, lightconv=lightconv, evolved=evolved),
 )

@@ -1,0 +1,66 @@
+"""Translating a file with beam 4: lines a second and, if a reference is there, BLEU.
+
+    python benchmarks/decoding_speed.py --model FOLDER --source FILE [--target FILE] [--batch-tokens 262144]
+
+The first translation of a few lines, which loads and warms up, is timed apart.
+"""
+
+import argparse
+import datetime
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from litetransformer.decode.score import bleu
+from litetransformer.tasks.translator import load
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--model", type=Path, required=True)
+    options.add_argument("--source", type=Path, required=True)
+    options.add_argument("--target", type=Path)
+    options.add_argument("--data", default="", help="what the text is, for the results")
+    options.add_argument("--batch-tokens", type=int, default=262144)
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--out", type=Path, default=Path("docs/results/decoding-speed.json"))
+    given = options.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    lines = given.source.read_text(encoding="utf-8").splitlines()
+    translator = load(given.model, device=device)
+    began = time.perf_counter()
+    translator.translate(lines[:64], batch_tokens=given.batch_tokens)
+    first, seconds = time.perf_counter() - began, []
+    for _ in range(given.repeats):
+        began = time.perf_counter()
+        found = translator.translate(lines, batch_tokens=given.batch_tokens)
+        seconds.append(time.perf_counter() - began)
+    result = {
+        "what": "translating a file with beam 4",
+        "command": "python benchmarks/decoding_speed.py --model FOLDER --source FILE --target FILE",
+        "machine": torch.cuda.get_device_name() if device == "cuda" else "CPU",
+        "torch": torch.__version__,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "data": given.data or given.source.name,
+        "model": given.model.name,
+        "lines": len(lines),
+        "batch_tokens": given.batch_tokens,
+        "first_seconds": first,
+        "seconds": seconds,
+        "words_out": sum(len(line.split()) for line in found),
+    }
+    if given.target is not None:
+        references = given.target.read_text(encoding="utf-8").splitlines()
+        result["bleu"] = round(bleu(found, [references], mode="sacrebleu", language="en").value, 2)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"{len(lines)} lines in {statistics.median(seconds):.2f} s ({min(seconds):.2f}–{max(seconds):.2f})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

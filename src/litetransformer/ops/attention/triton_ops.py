@@ -1,0 +1,226 @@
+"""The Triton kernels as two operators that PyTorch knows: attention and its gradients.
+
+A program holds all keys and values of one head of one sentence, and goes through the queries a tile at a
+time. Backward computes the weights anew. Import this only where `triton.why_not` has no reason against it.
+"""
+
+from typing import Any, no_type_check
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.library import triton_op
+
+from litetransformer.ops.triton_common import dropped, launcher, multiply, power
+
+VARYING = ["length", "keys", "visible_batch", "visible_key"]
+"""What changes from batch to batch: a kernel for each would take longer to make than an epoch."""
+SHORTEST = 32
+"""Sequences up to so long share one kernel."""
+
+
+@triton.jit
+@no_type_check
+def weigh(
+    query, key, visible, visible_key, seed, begin, pair, length, keys, scale,
+    rows: tl.constexpr, columns: tl.constexpr, causal: tl.constexpr, masked: tl.constexpr,
+    rate: tl.constexpr, precise: tl.constexpr,
+):  # fmt: skip
+    """A tile's weights before dropout, and the factors of dropout."""
+    row, column = begin + tl.arange(0, rows), tl.arange(0, columns)
+    seen = (column < keys)[None, :] & (row < length)[:, None]
+    if masked:
+        seen = seen & (tl.load(visible + column * visible_key, mask=column < keys, other=0) != 0)[None, :]
+    if causal:
+        seen = seen & (column[None, :] <= row[:, None])
+    scores = multiply(query, tl.trans(key), tl.zeros((rows, columns), tl.float32), precise) * scale
+    scores = tl.where(seen, scores, -1e30)
+    weight = tl.where(seen, tl.exp(scores - tl.max(scores, 1)[:, None]), 0.0)
+    weight = weight * (1.0 / tl.maximum(tl.sum(weight, 1), 1e-30))[:, None]
+    factor = tl.full((rows, columns), 1.0, tl.float32)
+    if rate > 0.0:
+        index = (pair * length + row[:, None]) * keys + column[None, :]
+        factor = dropped(index, tl.load(seed), rate)
+    return weight, factor
+
+
+@triton.jit(do_not_specialize=VARYING)
+@no_type_check
+def attend(
+    q, k, v, visible, seed, out, length, keys, scale,
+    q_batch, q_head, q_row, k_batch, k_head, k_row, v_batch, v_head, v_row, visible_batch, visible_key,
+    heads: tl.constexpr, channels: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr,
+    block: tl.constexpr, causal: tl.constexpr, masked: tl.constexpr, rate: tl.constexpr,
+    precise: tl.constexpr,
+):  # fmt: skip
+    """A tile of queries of one head."""
+    pair = tl.program_id(0).to(tl.int64)
+    batch, head = pair // heads, pair % heads
+    begin = tl.program_id(1) * rows
+    row, column, lane = begin + tl.arange(0, rows), tl.arange(0, columns), tl.arange(0, block)
+    asked, there = (row < length)[:, None] & (lane < channels)[None, :], (column < keys)[:, None]
+    there = there & (lane < channels)[None, :]
+    query = tl.load(
+        q + batch * q_batch + head * q_head + row[:, None] * q_row + lane[None, :], mask=asked, other=0.0
+    )
+    key = tl.load(
+        k + batch * k_batch + head * k_head + column[:, None] * k_row + lane[None, :], mask=there, other=0.0
+    )
+    value = tl.load(
+        v + batch * v_batch + head * v_head + column[:, None] * v_row + lane[None, :], mask=there, other=0.0
+    )
+    weight, factor = weigh(
+        query, key, visible + batch * visible_batch, visible_key, seed, begin, pair, length, keys, scale,
+        rows, columns, causal, masked, rate, precise,
+    )  # fmt: skip
+    weight = (weight * factor).to(value.dtype)
+    found = multiply(weight, value, tl.zeros((rows, block), tl.float32), precise)
+    tl.store(
+        out + ((batch * length + row[:, None]) * heads + head) * channels + lane[None, :],
+        found.to(out.dtype.element_ty),
+        mask=asked,
+    )
+
+
+@triton.jit(do_not_specialize=VARYING)
+@no_type_check
+def attend_backward(
+    upstream, q, k, v, visible, seed, q_gradient, k_gradient, v_gradient, length, keys, scale,
+    upstream_batch, upstream_row, upstream_head,
+    q_batch, q_head, q_row, k_batch, k_head, k_row, v_batch, v_head, v_row, visible_batch, visible_key,
+    heads: tl.constexpr, channels: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr,
+    block: tl.constexpr, tiles: tl.constexpr, causal: tl.constexpr, masked: tl.constexpr,
+    rate: tl.constexpr, precise: tl.constexpr,
+):  # fmt: skip
+    """All gradients of one head of one sentence."""
+    pair = tl.program_id(0).to(tl.int64)
+    batch, head = pair // heads, pair % heads
+    column, lane = tl.arange(0, columns), tl.arange(0, block)
+    there = (column < keys)[:, None] & (lane < channels)[None, :]
+    key = tl.load(
+        k + batch * k_batch + head * k_head + column[:, None] * k_row + lane[None, :], mask=there, other=0.0
+    )
+    value = tl.load(
+        v + batch * v_batch + head * v_head + column[:, None] * v_row + lane[None, :], mask=there, other=0.0
+    )
+    key_slope = tl.zeros((columns, block), tl.float32)
+    value_slope = tl.zeros((columns, block), tl.float32)
+    for tile in range(tiles):
+        begin = tile * rows
+        row = begin + tl.arange(0, rows)
+        asked = (row < length)[:, None] & (lane < channels)[None, :]
+        query = tl.load(
+            q + batch * q_batch + head * q_head + row[:, None] * q_row + lane[None, :], mask=asked, other=0.0
+        )
+        above = tl.load(
+            upstream + batch * upstream_batch + head * upstream_head + row[:, None] * upstream_row
+            + lane[None, :],
+            mask=asked,
+            other=0.0,
+        )  # fmt: skip
+        weight, factor = weigh(
+            query, key, visible + batch * visible_batch, visible_key, seed, begin, pair, length, keys, scale,
+            rows, columns, causal, masked, rate, precise,
+        )  # fmt: skip
+        value_slope = multiply(tl.trans((weight * factor).to(above.dtype)), above, value_slope, precise)
+        slope = multiply(above, tl.trans(value), tl.zeros((rows, columns), tl.float32), precise) * factor
+        slope = weight * (slope - tl.sum(weight * slope, 1)[:, None]) * scale
+        slope = slope.to(query.dtype)
+        key_slope = multiply(tl.trans(slope), query, key_slope, precise)
+        query_slope = multiply(slope, key, tl.zeros((rows, block), tl.float32), precise)
+        tl.store(
+            q_gradient + ((batch * length + row[:, None]) * heads + head) * channels + lane[None, :],
+            query_slope.to(q_gradient.dtype.element_ty),
+            mask=asked,
+        )
+    place = ((batch * keys + column[:, None]) * heads + head) * channels + lane[None, :]
+    tl.store(k_gradient + place, key_slope.to(k_gradient.dtype.element_ty), mask=there)
+    tl.store(v_gradient + place, value_slope.to(v_gradient.dtype.element_ty), mask=there)
+
+
+def sides(x: Tensor) -> Tensor:
+    """`x` with channels that lie side by side."""
+    return x if x.stride(3) == 1 else x.contiguous()
+
+
+def sizes(q: Tensor, k: Tensor) -> dict[str, Any]:
+    """Tiles of at most 4,096 weights, and so many warps that a program's numbers stay in registers."""
+    rows, columns = max(SHORTEST, power(q.shape[2])), max(SHORTEST, power(k.shape[2]))
+    block = power(q.shape[3])
+    rows = max(16, min(rows, 4096 // columns))
+    held = rows * columns + columns * block
+    return {
+        "heads": q.shape[1],
+        "channels": q.shape[3],
+        "rows": rows,
+        "columns": columns,
+        "block": block,
+        "precise": q.element_size() == 4,
+        "num_warps": max(1, min(8, triton.next_power_of_2(held // 2048))),
+    }
+
+
+@triton_op("litetransformer::attention", mutates_args={})
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    visible: Tensor | None,
+    seed: Tensor | None,
+    causal: bool,
+    rate: float,
+) -> Tensor:
+    """(B, T, H, R): the weighted sum of `v`; `visible` is (B, 1, 1, S)."""
+    q, k, v = sides(q), sides(k), sides(v)
+    batch, heads, length, channels = q.shape
+    out = q.new_empty(batch, length, heads, channels)
+    size, seen = sizes(q, k), q if visible is None else visible
+    launcher(attend)[(batch * heads, triton.cdiv(length, size["rows"]))](
+        q, k, v, seen, q if seed is None else seed, out, length, k.shape[2], channels**-0.5,
+        *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], seen.stride(0), seen.stride(3),
+        causal=causal, masked=visible is not None, rate=0.0 if seed is None else rate, **size,
+    )  # fmt: skip
+    return out
+
+
+@triton_op("litetransformer::attention_backward", mutates_args={})
+def attention_backward(
+    upstream: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    visible: Tensor | None,
+    seed: Tensor | None,
+    causal: bool,
+    rate: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of `q`, `k` and `v`, each in (B, T, H, R) order."""
+    q, k, v, upstream = sides(q), sides(k), sides(v), sides(upstream)
+    batch, heads, length, channels = q.shape
+    q_gradient = q.new_empty(batch, length, heads, channels)
+    k_gradient, v_gradient = (k.new_empty(batch, k.shape[2], heads, channels) for _ in range(2))
+    size, seen = sizes(q, k), q if visible is None else visible
+    launcher(attend_backward)[(batch * heads,)](
+        upstream, q, k, v, seen, q if seed is None else seed, q_gradient, k_gradient, v_gradient,
+        length, k.shape[2], channels**-0.5, *upstream.stride()[:3],
+        *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], seen.stride(0), seen.stride(3),
+        tiles=triton.cdiv(length, size["rows"]), causal=causal, masked=visible is not None,
+        rate=0.0 if seed is None else rate, **size,
+    )  # fmt: skip
+    return q_gradient, k_gradient, v_gradient
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.causal, ctx.rate = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    gradients = torch.ops.litetransformer.attention_backward(
+        upstream, *ctx.saved_tensors, ctx.causal, ctx.rate
+    )
+    return (*(gradient.transpose(1, 2) for gradient in gradients), None, None, None, None)
+
+
+attention.register_autograd(_backward, setup_context=_keep)

@@ -1,0 +1,53 @@
+"""What the recipes for Canadian law share: the models of WMT'14 En-Fr (PAPER §3), and some 15 epochs.
+
+Other than there, norms come first, which a short warm-up needs, and the vocabulary fits 433 thousand pairs.
+The texts are those of a folder ``canlaw_enfr`` with train, valid and test, which is named with --data.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from litetransformer import Cosine, Data, Vocabulary
+from litetransformer.recipes import _base as little
+from litetransformer.recipes._base import pre_norm
+from litetransformer.recipes._family import Family
+from litetransformer.recipes.wmt14_en_fr import _base as wmt
+
+lite, transformer = pre_norm(wmt.lite), pre_norm(wmt.transformer)
+
+TRAINING = replace(
+    little.TRAINING,
+    updates=8000,
+    batch_tokens=32_768,
+    longest=250,
+    schedule=Cosine(peak=3e-3, warmup=800, period=7200),
+    validate_every=0,
+    patience=0,
+    keep="last",
+)
+base = partial(
+    wmt.base,
+    data=Data(name="canlaw-en-fr", source_language="en", target_language="fr"),
+    vocabulary=Vocabulary(size=8000),
+    train=TRAINING,
+)
+family = Family(
+    title="Canadian law En-Fr",
+    base=base,
+    sizes={
+        "90M": {
+            "transformer-128": transformer(128, 512, dropout=0.04, attention_dropout=0.03),
+            "lite-200": lite(200, dropout=0.04, attention_dropout=0.03, weight_dropout=0.03),
+        },
+        "360M": {
+            "transformer-256": transformer(256, 1024, dropout=0.08, attention_dropout=0.07),
+            "lite-408": lite(408, dropout=0.08, attention_dropout=0.07, weight_dropout=0.07),
+        },
+        "527M": {
+            "transformer-320": transformer(320, 1280, dropout=0.1, attention_dropout=0.08),
+            "lite-496": lite(496, dropout=0.1, attention_dropout=0.08, weight_dropout=0.08),
+        },
+        "1338M": {"transformer-512": transformer(512, 2048, dropout=0.1, attention_dropout=0.08)},
+    },
+    data="--data FOLDER",
+)

@@ -1,0 +1,40 @@
+"""What the recipes for Tatoeba and technical documents share: 221 thousand pairs, some twenty epochs.
+
+The texts are those of two folders, ``tatoeba_deen`` and ``techdocs_deen``, each with train, valid and test.
+The folder that holds both is named with --data.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from litetransformer import Cosine, Data
+from litetransformer.recipes import _base as little
+from litetransformer.recipes._base import pre_norm
+from litetransformer.recipes._family import Family, five_systems
+
+lite = pre_norm(partial(little.lite, dropout=0.1))
+transformer = pre_norm(partial(little.transformer, dropout=0.1))
+lightconv = pre_norm(partial(little.lightconv, dropout=0.1))
+evolved = pre_norm(partial(little.evolved, dropout=0.1))
+
+TRAINING = replace(
+    little.TRAINING,
+    updates=5_000,
+    batch_tokens=16_384,
+    longest=256,
+    schedule=Cosine(peak=5e-3, warmup=500, period=4500),
+    validate_every=1000,
+    patience=0,
+    keep="last",
+)
+base = partial(
+    little.base,
+    data=Data(name="tatoeba-techdocs-de-en", source_language="de", target_language="en"),
+    train=TRAINING,
+)
+family = Family(
+    title="Tatoeba and technical documents De-En",
+    base=base,
+    sizes=five_systems(lite=lite, transformer=transformer, lightconv=lightconv, evolved=evolved),
+    data="--data FOLDER",
+)

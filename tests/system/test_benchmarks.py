@@ -1,0 +1,206 @@
+"""The benchmark of translation: its scores, its comparisons, and a rehearsal from text to results."""
+
+import importlib
+import json
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from litetransformer import recipes
+from litetransformer.core.errors import InputError
+from litetransformer.decode.score import bleu
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SMALL = (
+    *("model.dim=16", "vocabulary.size=330", "train.updates=2", "train.batch_tokens=512"),
+    *("train.schedule.warmup=1", "search.longest=8"),
+)
+PAIR = ["multi30k-de-en/lite-160", "multi30k-de-en/transformer-120"]
+
+
+@pytest.fixture(autouse=True)
+def _programs(monkeypatch):
+    known = set(sys.modules)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    yield
+    for name in {"comparing", "summarization", "trainings", "translation"} & (set(sys.modules) - known):
+        del sys.modules[name]
+
+
+@pytest.fixture
+def comparing(_programs):
+    return importlib.import_module("comparing")
+
+
+@pytest.fixture
+def translation(_programs):
+    return importlib.import_module("translation")
+
+
+def some_sentences(count, seed=1):
+    generator = random.Random(seed)
+    return [" ".join(generator.choices(list("abcdefgh"), k=generator.randint(6, 14))) for _ in range(count)]
+
+
+def spoiled(sentences, share, seed=2):
+    generator = random.Random(seed)
+    return [
+        " ".join("x" if generator.random() < share else word for word in line.split()) for line in sentences
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [(0, "≤10"), (10, "≤10"), (11, "11-20"), (20, "11-20"), (30, "21-30"), (31, "31-40"), (41, ">40")],
+)
+def test_a_source_is_in_the_bucket_of_its_number_of_words(comparing, words, name):
+    assert comparing.bucket(" ".join(["word"] * words)) == name
+
+
+def test_bleu_by_length_is_that_of_the_bucket_alone(comparing):
+    references = some_sentences(40)
+    sources = ["short one"] * 20 + ["word " * 25] * 20
+    hypotheses = spoiled(references[:20], 0.2) + references[20:]
+    found = comparing.by_length(sources, hypotheses, references, language="en")
+    short = bleu(hypotheses[:20], [references[:20]]).value
+    assert found == {
+        "≤10": {"lines": 20, "sacrebleu": round(short, 2)},
+        "21-30": {"lines": 20, "sacrebleu": 100.0},
+    }
+
+
+def test_a_real_difference_is_told_from_chance_and_lies_in_its_interval(comparing):
+    references = some_sentences(200)
+    lite, system = spoiled(references, 0.1), spoiled(references, 0.2, seed=3)
+    found = comparing.paired(lite, system, references, language="en", resamples=300)
+    ahead = bleu(lite, [references]).value - bleu(system, [references]).value
+    assert found["lite_ahead"] == pytest.approx(ahead, abs=0.01)
+    assert found["lite_ahead_mean"] == pytest.approx(ahead, abs=1.0)
+    low, high = found["lite_ahead_95"]
+    assert 0 < low < ahead < high
+    assert found["p_value"] < 0.01
+    back = comparing.paired(system, lite, references, language="en", resamples=300)
+    assert back["lite_ahead_95"] == pytest.approx([-high, -low], abs=0.01)
+
+
+def test_a_chance_difference_is_not_taken_for_a_real_one(comparing):
+    references = some_sentences(200)
+    lite, system = spoiled(references, 0.2), spoiled(references, 0.2, seed=3)
+    found = comparing.paired(lite, system, references, language="en", resamples=300)
+    low, high = found["lite_ahead_95"]
+    assert low < 0 < high
+    assert found["p_value"] > 0.05
+    same = comparing.paired(lite, lite, references, language="en", resamples=20)
+    assert (same["lite_ahead"], same["lite_ahead_95"], same["p_value"]) == (0.0, [0.0, 0.0], 1.0)
+
+
+def test_what_is_resampled_is_the_score_of_the_corpus(comparing, monkeypatch):
+    references = some_sentences(50)
+    hypotheses = spoiled(references, 0.6)
+
+    class Everything:
+        def integers(self, lines, size):
+            return list(range(size))
+
+    monkeypatch.setattr(comparing.np.random, "default_rng", lambda _: Everything())
+    (value,) = comparing._resampled(hypotheses, references, "en", 1)
+    assert value == pytest.approx(bleu(hypotheses, [references]).value)
+
+
+def test_every_system_is_compared_with_the_lite_transformer_of_its_size(translation):
+    for name in translation.SETS:
+        pairs = list(translation.twins(name))
+        assert len({system for system, _ in pairs}) == len(pairs)
+        assert {lite.split("/")[1].split("-")[0] for _, lite in pairs} == {"lite"}
+    assert len(list(translation.twins("multi30k-de-en"))) == 12
+    assert ("canlaw-en-fr/transformer-256", "canlaw-en-fr/lite-408") in translation.twins("canlaw-en-fr")
+
+
+def rehearse(translation, texts, folder, *more):
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    out, kept = folder / "out.json", folder / "kept"
+    translation.main(
+        [
+            *("multi30k-de-en", "--data", str(texts), "--out", str(out), "--keep-hypotheses", str(kept)),
+            *("--systems", "lite-160", PAIR[1], "--seeds", "1", *settings, *more),
+        ]
+    )
+    return json.loads(out.read_text()), kept
+
+
+def test_from_text_to_scores_and_significance_and_nothing_made_twice(translation, texts, tmp_path):
+    (tmp_path / "out.json").write_text(json.dumps({"runs": [], "remarks": "stay"}))
+    facts, kept = rehearse(translation, texts, tmp_path)
+    assert [run["system"] for run in facts["runs"]] == PAIR
+    for run in facts["runs"]:
+        assert set(run["scores"]) == {"valid", "test"}
+        assert set(run["scores"]["test"]) == {"sacrebleu", "paper"}
+        assert set(run["by_length"]) == {"≤10"}
+        assert run["by_length"]["≤10"]["lines"] == 20
+        file = kept / f"{run['system']}.seed1.{run['recipe_digest']}.test.txt"
+        assert len(file.read_bytes().splitlines()) == 20
+    (pair,) = facts["significance"]
+    assert (pair["system"], pair["lite"], pair["split"], pair["lines"]) == (PAIR[1], PAIR[0], "test", 20)
+    assert facts["remarks"] == "stay"
+    again, _ = rehearse(translation, texts, tmp_path)
+    assert again == facts
+    # Without time for more, what there is is compared all the same.
+    out = tmp_path / "out.json"
+    out.write_text(json.dumps({name: value for name, value in facts.items() if name != "significance"}))
+    late, _ = rehearse(translation, texts, tmp_path, "--seeds", "1", "2", "--seconds", "0")
+    assert late["significance"] == facts["significance"]
+
+
+def test_a_comparison_of_changed_recipes_is_left_out(translation, texts, tmp_path):
+    facts = {
+        "runs": [{"system": name, "seed": 1, "recipe_digest": f"of {name}"} for name in PAIR],
+        "significance": [
+            {"system": PAIR[1], "lite": PAIR[0], "split": "test", "recipe_digests": [f"of {PAIR[1]}", lite]}
+            for lite in (f"of {PAIR[0]}", "changed")
+        ],
+    }
+    where = {"name": "multi30k-de-en", "seed": 1, "data": texts, "hypotheses": tmp_path}
+    assert translation.significance(facts, **where)["significance"] == facts["significance"][:1]
+
+
+def test_a_run_that_fails_is_noted_and_made_again(translation, tmp_path):
+    trainings, made = sys.modules["trainings"], []
+
+    def fail(job):
+        made.append(job.system)
+        raise InputError("the loss is not finite")
+
+    def measure(job):
+        made.append(job.system)
+        return {"scores": {"test": {"sacrebleu": 1.0}}}
+
+    def runs(function, *more):
+        options = trainings.parser("", PAIR, str(tmp_path / "out.json"))
+        options = options.parse_args(["--data", str(tmp_path), "--seeds", "1", *more])
+        trainings.run(options, function, what="", data="", program="")
+        return json.loads((tmp_path / "out.json").read_text())["runs"]
+
+    assert [run["failed"] for run in runs(fail)] == ["the loss is not finite"] * 2
+    assert [run.get("failed") for run in runs(measure)] == [None, None]
+    runs(fail)
+    assert made == PAIR * 2
+    runs(measure, "--again")
+    assert made == PAIR * 3
+
+
+def test_an_unknown_size_is_refused_with_those_there_are(translation, texts, capsys):
+    with pytest.raises(SystemExit):
+        translation.main(["multi30k-de-en", "--data", str(texts), "--sizes", "54"])
+    assert "no 54; there are 54M, 119M, 210M" in capsys.readouterr().err
+
+
+def test_summaries_are_checked_against_the_first_sentences():
+    summarization = importlib.import_module("summarization")
+    text = "One . Two ? Three ! Four ."
+    assert summarization.lead(text, 1) == "One ."
+    assert summarization.lead(text, 3) == "One . Two ? Three !"
+    assert summarization.lead("no end", 3) == "no end"
+    for described in summarization.SETS.values():
+        assert set(described.systems) <= set(recipes.names())

@@ -1,0 +1,76 @@
+"""The benchmark of compression: what it compares with, what it measures, and that it goes on where it was."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import litetransformer as lt
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    known = set(sys.modules)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    yield importlib.import_module("compression")
+    for name in {"compression", "trainings"} & (set(sys.modules) - known):
+        del sys.modules[name]
+
+
+def test_sizes_are_compared_with_a_folder_a_recipe_or_a_number(benchmark, model_folder):
+    weights = sum(tensor.numel() for tensor in lt.load(model_folder).model.parameters())
+    folder = benchmark.against(str(model_folder))
+    assert folder["bytes"] == 4 * weights > folder["bytes_without_tables"]
+    recipe = benchmark.against("wmt14-en-fr/transformer-512")
+    assert recipe["bytes_without_tables"] == pytest.approx(176.6e6, rel=1e-3)
+    assert recipe["bytes"] > recipe["bytes_without_tables"]
+    number = benchmark.against("44M")
+    assert (number["bytes"], number["bytes_without_tables"]) == (None, 176_000_000)
+    point = {"bytes": 20_000_000, "bytes_without_tables": 9_700_000}
+    assert benchmark.times_smaller(point, number) == {"paper": pytest.approx(18.144, abs=1e-3)}
+    assert benchmark.times_smaller(point, recipe).keys() == {"paper", "all"}
+    assert benchmark.times_smaller(point, None) == {}
+
+
+def test_targets_are_reached_and_not_measured_again(
+    benchmark, model_folder, texts, tmp_path, monkeypatch, capsys
+):
+    out, against = tmp_path / "compression-x.json", benchmark.against(str(model_folder))
+    arguments = [
+        *("compression.py", "--model", str(model_folder), "--source", str(texts / "test.de")),
+        *("--target", str(texts / "test.en"), "--data", "small", "--name", "x", "--out", str(out)),
+        *("--against", str(model_folder), "--points", "targets", "int8", "--targets", "5x", "1MB"),
+        *("--updates", "2", "--lines", "4", "--untested", "--keep", str(tmp_path / "kept")),
+    ]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--seconds", "0"])
+    benchmark.main()
+    assert "seconds are over" in capsys.readouterr().out
+    assert not out.exists()
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", arguments)
+        benchmark.main()
+        facts = json.loads(out.read_text())
+        kinds = [(point["kind"], point.get("target")) for point in facts["points"]]
+        assert kinds == [("single precision", None), ("target", "5x"), ("target", "1MB"), ("int8", None)]
+        first = facts["points"][1]
+        assert first["bytes_without_tables"] <= against["bytes_without_tables"] / 5
+        assert first["times_smaller"]["paper"] >= 5
+        assert first["plan"]["updates"] == 2
+        assert facts["against"] == against
+        assert all("FOLDER" in point["command"] and "BLEU" in point for point in facts["points"])
+    kept = sorted((tmp_path / "kept").iterdir())
+    assert len(kept) == 2
+    assert lt.load(kept[0]).translate(["Hund."])
+
+
+def test_the_grid_has_bits_2_to_8_and_zeros_to_90_percent(benchmark):
+    class Options:
+        points, targets, updates, peak = ("grid",), (), 1, 1e-3
+
+    plans = [point["plan"] for point in benchmark.points(Options) if point["plan"]]
+    found = {(plan["bits"], plan["sparsity"]) for plan in plans}
+    assert found == {(bits, tenth / 10) for bits in range(2, 9) for tenth in range(10)}
