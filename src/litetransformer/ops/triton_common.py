@@ -66,7 +66,7 @@ def column_sums(partial: Tensor, dtype: torch.dtype) -> Tensor:
     rows, width = partial.shape
     out = partial.new_empty(width, dtype=dtype)
     # Narrow and tall, or wide and low: a program has 4,096 numbers at a time.
-    step = max(32, min(256, triton.next_power_of_2(rows)))
+    step = max(32, min(512, triton.next_power_of_2(rows)))
     block = 4096 // step
     launcher(add_rows)[(triton.cdiv(width, block),)](
         partial, out, rows, width, turns=triton.cdiv(rows, step), block=block, step=step, num_warps=8
