@@ -19,7 +19,7 @@ from litetransformer.data.corpus import read_lines
 from litetransformer.inspect.profile import profile
 from litetransformer.tasks.language_modeling import train_language_model
 from litetransformer.tasks.perplexity import Perplexity
-from litetransformer.tasks.prepare_text import texts_in, with_text
+from litetransformer.tasks.prepare_text import prepare_text, texts_in, with_text
 from litetransformer.tasks.text_model import load
 from litetransformer.train.report import Report
 
@@ -37,7 +37,7 @@ TWINS = ("lite-320", "transformer-184", "lite-224", "transformer-128")
 def measure(job: Job, keep: Path | None = None) -> dict:
     texts = texts_in(job.data)
     recipe = with_text(job.recipe(), texts["train"], texts["valid"])
-    with run_folder(job, keep) as folder:
+    with run_folder(job, keep, partial(prepare_text, recipe)) as folder:
         report = Report(folder, quiet=True)
         progress, seconds = timed(
             lambda: train_language_model(recipe, folder, device=job.device, report=report)

@@ -22,6 +22,7 @@ from litetransformer.data.corpus import TextPairs, read_lines
 from litetransformer.data.references import references_in
 from litetransformer.decode.rouge import rouge
 from litetransformer.inspect.profile import profile
+from litetransformer.tasks.prepare import prepare
 from litetransformer.tasks.summarization import train_summarizer
 from litetransformer.tasks.summarizer import load
 from litetransformer.train.report import Report
@@ -80,7 +81,7 @@ def measure(job: Job, keep: Path | None = None) -> dict:
     )
     recipe = job.recipe()
     recipe = replace(recipe, data=replace(recipe.data, train=train, valid=valid))
-    with run_folder(job, keep) as folder:
+    with run_folder(job, keep, partial(prepare, recipe)) as folder:
         report = Report(folder, quiet=True)
         progress, seconds = timed(lambda: train_summarizer(recipe, folder, device=job.device, report=report))
         summarizer = load(folder, device=job.device)

@@ -1,13 +1,16 @@
 """Trainings whose results add up in one file: what the benchmarks of `docs/results/` share.
 
 A run that the file has already, of the same recipe, is not made again; that of a changed recipe replaces it.
-One that fails is noted with what went wrong, and made again by the next call.
+One that fails is noted with what went wrong, and made again by the next call. With `--runs FOLDER` what is
+cut short goes on there. Texts are prepared once for all runs that read the same tokens; with `--prepared
+FOLDER` for all calls, too.
 Several trainings of small models share a GPU best under NVIDIA's MPS, which is started if it is there.
 """
 
 import argparse
 import contextlib
 import datetime
+import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -49,6 +52,8 @@ class Job:
     settings: tuple[str, ...]
     data: Path
     device: str
+    prepared: Path | None = None
+    runs: Path | None = None
 
     def recipe(self) -> Any:
         """The recipe of this job, without texts."""
@@ -60,7 +65,17 @@ class Job:
         for name, value in _LATER.items():
             if plain["train"].get(name) == value:
                 del plain["train"][name]
-        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+        return _digest(plain)
+
+    def preparation(self) -> str:
+        """What stands for the tokens that this job reads: jobs of one name read the same."""
+        name, plain = self.system.partition("/")[0], to_json(self.recipe())
+        parts = [plain["data"], plain["vocabulary"], plain["train"].get("longest"), plain.get("block")]
+        return f"{name}-{_digest(parts)}"
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def parser(description: str, systems: tuple[str, ...], out: str) -> argparse.ArgumentParser:
@@ -77,6 +92,8 @@ def parser(description: str, systems: tuple[str, ...], out: str) -> argparse.Arg
     options.add_argument("--seconds", type=float, default=float("inf"), help="wait no longer for results")
     options.add_argument("--again", action="store_true", help="make runs that the file has already, too")
     options.add_argument("--keep", type=Path, help="folder to leave the models of the first seed in")
+    options.add_argument("--prepared", type=Path, help="folder of prepared texts, for later calls too")
+    options.add_argument("--runs", type=Path, help="folder of the runs, in which a later call goes on")
     options.set_defaults(usual_systems=list(systems))
     return options
 
@@ -94,7 +111,9 @@ def run(
 
     At the end `finish` is given what the file holds, and what it gives is added.
     """
-    _make(options, measure, what=what, data=data, program=program)
+    with tempfile.TemporaryDirectory() as temporary:
+        options.prepared = options.prepared or Path(temporary)
+        _make(options, measure, what=what, data=data, program=program)
     if finish is not None and options.out.is_file():
         facts = read_json(options.out)
         write_json(options.out, facts | finish(facts))
@@ -113,7 +132,7 @@ def _make(
     runs: list[dict[str, Any]] = facts.get("runs", [])
     others = {name: value for name, value in facts.items() if name not in WRITTEN}
     jobs = [
-        Job(system, seed, tuple(options.settings), options.data, device)
+        Job(system, seed, tuple(options.settings), options.data, device, options.prepared, options.runs)
         for seed in options.seeds
         for system in options.systems
     ]
@@ -184,13 +203,25 @@ def timed(function: Callable[[], Any]) -> tuple[Any, float]:
 
 
 @contextlib.contextmanager
-def run_folder(job: Job, keep: Path | None) -> Iterator[Path]:
-    """A folder for one training; of the first seed, the model is left under `keep`."""
+def run_folder(job: Job, keep: Path | None, prepare: Callable[[Path], object]) -> Iterator[Path]:
+    """A folder for one training, prepared; of the first seed, the model is left under `keep`.
+
+    `prepare` is what a folder is prepared by, and returns at once where that was done.
+    """
+    name = job.system.replace("/", "-")
     with tempfile.TemporaryDirectory() as temporary:
-        yield (folder := Path(temporary))
+        folder = Path(temporary) if job.runs is None else job.runs / f"{name}-{job.seed}-{job.digest()}"
+        if job.prepared is not None and not (folder / "prepared.json").exists():
+            place = job.prepared / job.preparation()
+            place.mkdir(parents=True, exist_ok=True)
+            with place.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                prepare(place)
+            shutil.copytree(place, folder, dirs_exist_ok=True)
+        yield folder
         if keep is not None and job.seed == 1:
             unneeded = shutil.ignore_patterns("checkpoints", "data")
-            shutil.copytree(folder, keep / job.system.replace("/", "-"), ignore=unneeded)
+            shutil.copytree(folder, keep / name, ignore=unneeded, dirs_exist_ok=True)
 
 
 def trained(folder: Path, progress: Progress, seconds: float, costs: Profile) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from litetransformer.data.catalog import resolve
 from litetransformer.data.corpus import read_lines, read_pairs
 from litetransformer.decode.score import bleu
 from litetransformer.inspect.profile import profile
+from litetransformer.tasks.prepare import prepare
 from litetransformer.tasks.translation import train_translator
 from litetransformer.tasks.translator import load
 from litetransformer.train.report import Report
@@ -57,7 +58,7 @@ def measure(job: Job, *, keep: Path | None, hypotheses: Path) -> dict[str, Any]:
     if recipe.scoring != "sacrebleu":
         modes["paper"] = recipe.scoring
     recipe = replace(recipe, data=replace(recipe.data, train=splits["train"], valid=splits["valid"]))
-    with run_folder(job, keep) as folder:
+    with run_folder(job, keep, partial(prepare, recipe)) as folder:
         report = Report(folder, quiet=True)
         progress, seconds = timed(lambda: train_translator(recipe, folder, device=job.device, report=report))
         translator = load(folder, device=job.device)

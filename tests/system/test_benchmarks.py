@@ -153,6 +153,32 @@ def test_from_text_to_scores_and_significance_and_nothing_made_twice(translation
     assert late["significance"] == facts["significance"]
 
 
+def test_texts_are_prepared_once_and_what_was_cut_short_goes_on(translation, texts, tmp_path, monkeypatch):
+    prepare, stop, made = translation.prepare, translation.load, []
+
+    def prepared(recipe, folder):
+        made.append((folder / "prepared.json").exists())
+        return prepare(recipe, folder)
+
+    def killed(*_, **__):
+        raise InputError("cut short before it was scored")
+
+    monkeypatch.setattr(translation, "prepare", prepared)
+    monkeypatch.setattr(translation, "load", killed)
+    folders = ["--prepared", str(tmp_path / "prepared"), "--runs", str(tmp_path / "runs")]
+    facts, _ = rehearse(translation, texts, tmp_path, *folders)
+    assert [run["failed"] for run in facts["runs"]] == ["cut short before it was scored"] * 2
+    assert made == [False, True]
+    assert len(list((tmp_path / "prepared").glob("*/prepared.json"))) == 1
+    monkeypatch.setattr(translation, "load", stop)
+    facts, _ = rehearse(translation, texts, tmp_path, *folders)
+    assert all("failed" not in run for run in facts["runs"])
+    for log in tmp_path.glob("runs/*/log.jsonl"):
+        events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+        assert "resume" in events
+        assert events.count("train") <= 1
+
+
 def test_a_comparison_of_changed_recipes_is_left_out(translation, texts, tmp_path):
     facts = {
         "runs": [{"system": name, "seed": 1, "recipe_digest": f"of {name}"} for name in PAIR],
