@@ -1,8 +1,9 @@
 """Whether kernels written in Triton can run, and why not. Triton itself is imported where they first do."""
 
+import contextlib
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -37,3 +38,25 @@ def triton_in_training(why_not: Callable[..., str | None], otherwise: str) -> Ca
         return "triton" if trains_on_gpu(x) and why_not(x, *others, **options) is None else otherwise
 
     return choose
+
+
+_drawn: list[Iterator[Tensor]] = []
+
+
+def fresh_seed(device: torch.device) -> Tensor:
+    """A seed, (1,), on the device for one call's dropout; a recorded graph draws anew at every replay."""
+    if _drawn and (found := next(_drawn[-1], None)) is not None:
+        return found
+    return torch.randint(2**31 - 1, (1,), device=device)
+
+
+@contextlib.contextmanager
+def seeds_drawn_at_once(device: torch.device, count: int = 512) -> Iterator[None]:
+    """Inside, the first `count` seeds come from one draw: each draw takes as long as a small kernel."""
+    # Sixteen bytes apart, as a kernel expects of a tensor's beginning.
+    seeds = torch.randint(2**31 - 1, (count, 2), device=device)
+    _drawn.append(iter(seeds[:, :1].unbind()))
+    try:
+        yield
+    finally:
+        _drawn.pop()

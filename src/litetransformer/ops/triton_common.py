@@ -22,11 +22,6 @@ def power(count: int) -> int:
     return max(16, triton.next_power_of_2(count))
 
 
-def fresh_seed(device: torch.device) -> Tensor:
-    """A seed on the device for the dropout of one call; a recorded graph draws a new one at every replay."""
-    return torch.randint(2**31 - 1, (1,), device=device)
-
-
 @triton.jit
 @no_type_check
 def dropped(index, seed, rate: tl.constexpr):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from litetransformer.layers.embedding import Embedding
 from litetransformer.models.model import Model
+from litetransformer.ops.kernels import seeds_drawn_at_once
 
 LARGE = 1 << 18
 """Weights from which on a parameter is a piece of its own."""
@@ -52,7 +53,8 @@ class WorkingCopy:
     def loss(self, *batch: Tensor, **options: Any) -> Tensor:
         """The model's loss by the copies."""
         weights = dict(pair for piece in self.pieces for pair in piece.views())
-        found: Tensor = torch.func.functional_call(self.model, weights, batch, options)
+        with seeds_drawn_at_once(self.parameters[0].device):
+            found: Tensor = torch.func.functional_call(self.model, weights, batch, options)
         return found
 
     def add_gradient(self, loss: Tensor, gradient: Tensor) -> None:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from litetransformer.ops.kernels import FLOATS, triton_why_not
+from litetransformer.ops.kernels import FLOATS, fresh_seed, triton_why_not
 
 LARGEST = 16384
 """Bytes of the keys of a head, both sizes padded, that one program holds several times over."""
@@ -44,7 +44,6 @@ def attention(
 ) -> Float[Tensor, "B H T R"]:
     """The same as the reference, in (B, T, H, R) order in memory, so that merging the heads moves nothing."""
     from litetransformer.ops.attention import triton_ops
-    from litetransformer.ops.triton_common import fresh_seed
 
     device = q.device.type
     if torch.is_autocast_enabled(device):

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from litetransformer.ops.kernels import FLOATS, triton_why_not
+from litetransformer.ops.kernels import FLOATS, fresh_seed, triton_why_not
 
 WIDEST = 4096
 
@@ -29,7 +29,6 @@ def layer_norm(
 ) -> Float[Tensor, "*N D"]:
     """The same as the reference; under autocast in its type."""
     from litetransformer.ops.layer_norm import triton_ops
-    from litetransformer.ops.triton_common import fresh_seed
 
     device = x.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from litetransformer.ops.kernels import FLOATS, triton_why_not
+from litetransformer.ops.kernels import FLOATS, fresh_seed, triton_why_not
 
 
 def why_not(x: Tensor, added: Tensor, rate: float = 0.0) -> str | None:
@@ -20,7 +20,6 @@ def residual(
 ) -> Float[Tensor, "*N D"]:
     """The same as the reference, in the type of `x`."""
     from litetransformer.ops.residual import triton_ops
-    from litetransformer.ops.triton_common import fresh_seed
 
     found: Tensor = triton_ops.add_dropped(x, added, fresh_seed(x.device), rate)
     return found

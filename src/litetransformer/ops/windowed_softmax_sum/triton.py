@@ -3,6 +3,7 @@
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from litetransformer.ops.kernels import fresh_seed
 from litetransformer.ops.windowed_sum import triton
 
 WIDEST = 64
@@ -27,7 +28,5 @@ def windowed_softmax_sum(
 ) -> Float[Tensor, "B T C"]:
     """The same as the reference; under autocast in its type, with the softmax in fp32."""
     if rate > 0.0 and seed is None:
-        from litetransformer.ops.triton_common import fresh_seed
-
         seed = fresh_seed(x.device)
     return triton.run(x, logits, seed, left, True, rate)
