@@ -11,6 +11,7 @@ from litetransformer.tables.paper import PAPER, paper_table
 from litetransformer.tables.reproduce import reproduce
 from litetransformer.tables.shipped import shipped, shipped_making, shipped_tests
 from litetransformer.tables.specialisation import specialisation
+from litetransformer.tables.speed import training_speed
 from litetransformer.tables.table import Table
 
 __all__ = ["Table", "names", "table"]
@@ -25,6 +26,7 @@ _OWN_FORM = {
     "shipped-tests": shipped_tests,
     "shipped-making": shipped_making,
     "reproduce": reproduce,
+    "training-speed": training_speed,
 }
 
 

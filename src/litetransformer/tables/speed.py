@@ -1,0 +1,43 @@
+"""Training speed on a GPU, as benchmarks/training_speed.py measured it."""
+
+from typing import Any
+
+from litetransformer.tables.results import results
+from litetransformer.tables.table import NOT_RUN, Table
+
+FILE, OURS, EAGER = "training-speed", "recorded and fused", "eager"
+
+
+def training_speed() -> Table:
+    """A row for each model and size of an update: tokens a second, beside eager PyTorch, and memory."""
+    found = results().get(FILE, {})
+    rows = found.get("rows", [])
+    notes = ()
+    if found:
+        notes = (
+            f"{found['machine']}, PyTorch {found['torch']}, {found['date']}; {found['data']}; medians. "
+            "The floor is the time in which, at a copy's speed, the activations for backward and their "
+            "gradients are written and read.",
+        )
+    return Table(
+        title="Training: million target tokens a second",
+        columns=(
+            *("recipe", "tokens an update", "eager, band matrices", "here", "times eager", "of the floor"),
+            *("GiB, eager", "GiB, here"),
+        ),
+        rows=tuple(_row(row) for row in rows),
+        notes=notes or (f"{NOT_RUN}.",),
+    )
+
+
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    eager, ours = row["ways"][EAGER], row["ways"][OURS]
+    return (
+        row["recipe"],
+        f"{row['tokens']:,}",
+        f"{eager['tokens_a_second'] / 1e6:.2f}",
+        f"{ours['tokens_a_second'] / 1e6:.2f} ({ours['lowest'] / 1e6:.2f}–{ours['highest'] / 1e6:.2f})",
+        f"{ours['times_eager']:.1f}",
+        f"{ours['share_of_floor']:.0%}",
+        *(f"{way['peak_bytes'] / 2**30:.1f}" if "peak_bytes" in way else NOT_RUN for way in (eager, ours)),
+    )
