@@ -12,13 +12,13 @@ def training_speed() -> Table:
     """A row for each model and size of an update: tokens a second, beside eager PyTorch, and memory."""
     found = results().get(FILE, {})
     rows = found.get("rows", [])
-    notes = ()
+    notes = [f"{NOT_RUN}."]
     if found:
-        notes = (
+        notes = [
             f"{found['machine']}, PyTorch {found['torch']}, {found['date']}; {found['data']}; medians. "
             "The floor is the time in which, at a copy's speed, the activations for backward and their "
             "gradients are written and read.",
-        )
+        ]
     return Table(
         title="Training: million target tokens a second",
         columns=(
@@ -26,7 +26,7 @@ def training_speed() -> Table:
             *("GiB, eager", "GiB, here"),
         ),
         rows=tuple(_row(row) for row in rows),
-        notes=notes or (f"{NOT_RUN}.",),
+        notes=tuple(notes),
     )
 
 
