@@ -25,7 +25,7 @@ def _programs(monkeypatch):
     known = set(sys.modules)
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield
-    for name in {"comparing", "summarization", "trainings", "translation"} & (set(sys.modules) - known):
+    for name in {"comparing", "speedrun", "summarization", "trainings", "translation"} & (set(sys.modules) - known):
         del sys.modules[name]
 
 
@@ -220,6 +220,20 @@ def test_an_unknown_size_is_refused_with_those_there_are(translation, texts, cap
     with pytest.raises(SystemExit):
         translation.main(["multi30k-de-en", "--data", str(texts), "--sizes", "54"])
     assert "no 54; there are 54M, 119M, 210M" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_speedrun_takes_the_time_of_two_whole_runs(translation, texts, tmp_path):
+    speedrun, out = importlib.import_module("speedrun"), tmp_path / "speedrun.json"
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    speedrun.main([PAIR[0], "--data", str(texts), "--reach", "101", "--out", str(out), *settings])
+    (row,) = json.loads(out.read_text())["rows"]
+    assert [run["start"] for run in row["starts"]] == ["cold", "warm"]
+    for run in row["starts"]:
+        assert set(run["scores"]) == {"valid", "test"}
+        assert run["seconds_in_all"] == pytest.approx(sum(run["seconds_by_phase"].values()), abs=0.1)
+        assert set(run["seconds_by_phase"]) == {"importing", "preparing", "training", "validating"}
+        assert not run["reached"]
 
 
 def test_summaries_are_checked_against_the_first_sentences():
