@@ -1,6 +1,6 @@
 """Every implementation of the windowed sum beside a copy of as many bytes, forward and backward.
 
-    python benchmarks/windowed_sum.py [--out docs/results/windowed-sum.json] [--repeats 20]
+    python benchmarks/windowed_sum.py [--out docs/results/windowed-sum.json] [--repeats 20] [--variants]
 
 The yardstick is what must move: `x` and the taps read once and the sum written once; backward, the upstream,
 `x` and the taps read and their gradients written. A copy of that many bytes is timed beside each case, over
@@ -10,14 +10,16 @@ agrees with the reference in float64, outputs and gradients.
 """
 
 import argparse
+import contextlib
 import datetime
+import importlib
 import json
 import math
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,6 +33,32 @@ from litetransformer.ops.windowed_sum import reference, windowed_sum
 CACHE = 256 << 20
 """Bytes of buffers that no cache holds."""
 TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2}
+
+VARIANTS = {
+    "bands": ("triton_short_ops", "MOST", 0),
+    "short-16": ("triton_short_ops", "MOST", 16),
+    "short-shares-4": ("triton_short_ops", "SHARES", 4),
+    "two-waves": ("triton_band", "ROOM", 48),
+    "few-warps": ("triton_ops", "BACKWARD_WARPS", 1),
+}
+"""Other choices inside the Triton kernels: the module's constant and its other value."""
+
+
+@contextlib.contextmanager
+def chosen(name: str) -> Iterator[None]:
+    """Inside the block, `triton/VARIANT` runs with that variant's constant."""
+    _, _, variant = name.partition("/")
+    if not variant:
+        yield
+        return
+    module, constant, value = VARIANTS[variant]
+    owner = importlib.import_module(f"litetransformer.ops.windowed_sum.{module}")
+    before = getattr(owner, constant)
+    setattr(owner, constant, value)
+    try:
+        yield
+    finally:
+        setattr(owner, constant, before)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +93,8 @@ CASES = [
     *(Case(tokens=65536, length=256, channels=c, taps=k) for c in (80, 448) for k in (3, 63)),
     *(Case(tokens=n, length=t, channels=80, taps=31, dynamic=True) for n, t in ((16384, 32), (65536, 256))),
     *(Case(tokens=65536, length=256, channels=c, taps=k, dynamic=True) for c in (248, 448) for k in (3, 31)),
+    *(Case(tokens=n, length=32, channels=80, taps=k) for n in (16384, 65536) for k in (3, 7, 15)),
+    *(Case(tokens=65536, length=256, channels=c, taps=k) for c in (100, 248) for k in (7, 31)),
     Case(tokens=65536, length=256, channels=80, taps=31, dtype="float32"),
     Case(tokens=65536, length=256, channels=80, taps=31, dtype="float32", dynamic=True),
 ]
@@ -82,14 +112,14 @@ def conv1d(x: Tensor, weights: Tensor, left: int) -> Tensor:
     return F.conv1d(padded, kernel, groups=channels).transpose(1, 2)
 
 
-def implementations(case: Case, device: str) -> dict[str, Callable[..., Tensor]]:
+def implementations(case: Case, device: str, variants: bool) -> dict[str, Callable[..., Tensor]]:
     """Those that can run this case, under autocast where that is what bf16 means."""
     (x, weights), _ = case.inputs(device, 1)
 
     def forced(name: str) -> Callable[..., Tensor]:
         def run(x: Tensor, weights: Tensor, left: int) -> Tensor:
             mixed = torch.autocast(device, torch.bfloat16, enabled=x.dtype == torch.bfloat16)
-            with use(windowed_sum, name), mixed:
+            with use(windowed_sum, name.partition("/")[0]), mixed:
                 return windowed_sum(x, weights, left)
 
         return run
@@ -99,6 +129,8 @@ def implementations(case: Case, device: str) -> dict[str, Callable[..., Tensor]]
         for name, why_not in windowed_sum.why_not.items()
         if why_not(x, weights, case.taps - 1) is None
     }
+    if variants:
+        return {n: forced(n) for n in ("triton", *(f"triton/{v}" for v in VARIANTS)) if "triton" in found}
     return found if case.dynamic else {**found, "conv1d": conv1d}
 
 
@@ -152,7 +184,7 @@ def summary(seconds: list[float]) -> dict[str, float]:
     return {"median_seconds": middle, "quartile_1": low, "quartile_3": high}
 
 
-def measure(case: Case, device: str, repeats: int) -> list[dict]:
+def measure(case: Case, device: str, repeats: int, variants: bool) -> list[dict]:
     (x, weights), _ = case.inputs(device, case.tokens)
     left, moved = case.taps - 1, case.bytes(x, weights)
     sets = max(2, -(-CACHE // moved["forward"])) if device == "cuda" else 2
@@ -166,7 +198,7 @@ def measure(case: Case, device: str, repeats: int) -> list[dict]:
         row = {**asdict(case), "direction": direction, "bytes": moved[direction], "copy": copy}
         row["implementations"] = {}
         del buffers, copying
-        for name, run in implementations(case, device).items():
+        for name, run in implementations(case, device, variants).items():
             if direction == "forward":
                 inputs = [tuple(tensor.detach() for tensor in given) for given, _ in data]
                 work = [lambda given=given, run=run: run(*given, left) for given in inputs]
@@ -181,7 +213,8 @@ def measure(case: Case, device: str, repeats: int) -> list[dict]:
                         )
                     )
             try:
-                found = summary(timings(work, device, repeats))
+                with chosen(name):
+                    found = summary(timings(work, device, repeats))
             except torch.OutOfMemoryError:
                 found = None
             if found is not None:
@@ -213,6 +246,7 @@ def main() -> int:
     options.add_argument("--out", type=Path, default=Path("docs/results/windowed-sum.json"))
     options.add_argument("--repeats", type=int, default=20)
     options.add_argument("--small", action="store_true", help="two tiny cases, to try the program")
+    options.add_argument("--variants", action="store_true", help="choices inside the Triton kernels instead")
     given = options.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     cases = SMALL if given.small else CASES
@@ -223,8 +257,9 @@ def main() -> int:
         torch.cuda.set_stream(torch.cuda.Stream())
     wrong = []
     for case in cases:
-        for name, run in implementations(case, device).items():
-            distance = disagreement(case, run, device)
+        for name, run in implementations(case, device, given.variants).items():
+            with chosen(name):
+                distance = disagreement(case, run, device)
             if not distance < TOLERANCES[case.dtype]:
                 wrong.append(f"{name} is {distance:.1e} away from the reference: {case}")
     if wrong:
@@ -232,7 +267,7 @@ def main() -> int:
         return 1
     rows = []
     for case in cases:
-        rows += measure(case, device, given.repeats)
+        rows += measure(case, device, given.repeats, given.variants)
         print(*(line(row) for row in rows[-2:]), sep="\n", flush=True)
     result = {
         "what": "the windowed sum beside a copy of as many bytes",

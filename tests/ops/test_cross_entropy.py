@@ -30,7 +30,7 @@ NAMES = ["reference", "chunked"]
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    monkeypatch.setattr(chunked, "CHUNK", 1)
+    monkeypatch.setattr(chunked, "CHUNKS", {"cpu": 1, "cuda": 1})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,7 +54,7 @@ def test_padding_alone_has_no_loss_and_no_gradient(name):
 
 
 def many(rows):
-    """Features, table and targets of so many rows, several chunks of 256, some of them padding."""
+    """Features, table and targets of so many rows, several chunks of 64, some of them padding."""
     features, table = torch.randn(rows, 6, requires_grad=True), torch.randn(11, 6, requires_grad=True)
     return (features, table), torch.randint(0, 11, (rows,))
 
@@ -62,15 +62,30 @@ def many(rows):
 @pytest.mark.parametrize("rows", [1, 256, 600])
 def test_gradients_by_chunks_equal_the_references(rows):
     inputs, targets = many(rows)
-    expected = torch.autograd.grad(cross_entropy(*inputs, targets, 0.1) / 7, inputs)
+    with use(cross_entropy, "reference"):
+        expected = torch.autograd.grad(cross_entropy(*inputs, targets, 0.1) / 7, inputs)
     with use(cross_entropy, "chunked"):
         found = torch.autograd.grad(cross_entropy(*inputs, targets, 0.1) / 7, inputs)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_double_precision_stays_double():
+    inputs, targets = many(100)
+    doubled = [tensor.detach().double().requires_grad_() for tensor in inputs]
+    losses = -(doubled[0] @ doubled[1].T).log_softmax(-1)
+    exact = (0.9 * losses.gather(1, targets[:, None])[:, 0] + 0.1 * losses.mean(1))[targets != PAD].sum()
+    with use(cross_entropy, "chunked"):
+        loss = cross_entropy(*doubled, targets, 0.1)
+    assert abs(loss.item() - exact.item()) < 1e-11 * exact.item()
+    torch.testing.assert_close(
+        torch.autograd.grad(loss, doubled), torch.autograd.grad(exact, doubled), rtol=1e-11, atol=1e-11
+    )
+
+
 def test_under_autocast_chunks_multiply_in_bfloat16_and_gradients_are_in_full():
     inputs, targets = many(300)
-    exact = torch.autograd.grad(cross_entropy(*inputs, targets, 0.1), inputs)
+    with use(cross_entropy, "reference"):
+        exact = torch.autograd.grad(cross_entropy(*inputs, targets, 0.1), inputs)
     with use(cross_entropy, "chunked"), torch.autocast("cpu", torch.bfloat16):
         loss = cross_entropy(*inputs, targets, 0.1)
     found = torch.autograd.grad(loss, inputs)
@@ -83,7 +98,7 @@ def test_under_autocast_chunks_multiply_in_bfloat16_and_gradients_are_in_full():
 TRACED = """
 import torch
 from litetransformer.ops.cross_entropy import chunked
-chunked.CHUNK = 1
+chunked.CHUNKS["cpu"] = 1
 features, table = torch.randn(600, 6, requires_grad=True), torch.randn(11, 6, requires_grad=True)
 targets = torch.randint(0, 11, (600,))
 loss = torch.compile(chunked.cross_entropy, backend="aot_eager", fullgraph=True)

@@ -44,6 +44,10 @@ SHAPES = [
     (1, 67, 6, 1, 80),  # several groups of taps
     (1, 35, 66, 1, 4),  # several blocks of channels
     (1, 33, 6, 6, 2),  # a channel a head
+    (2, 19, 40, 2, 8),  # as many taps as are summed without a product
+    (5, 37, 16, 2, 3),  # more runs than programs at once
+    (1, 9, 300, 150, 3),  # more heads than a program has
+    (2, 9, 258, 1, 3),  # a head too wide for the short kernels
 ]
 
 
@@ -92,9 +96,24 @@ def test_sum_and_gradients_equal_the_references(shape, dynamic):
         compare(windowed_sum, reference, shape, dynamic, torch.float32, left)
 
 
+@pytest.mark.parametrize("taps", [5, 31])
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_half_precision_adds_up_in_full(dynamic):
-    compare(windowed_sum, reference, (2, 40, 24, 2, 31), dynamic, torch.float16, 30)
+def test_half_precision_adds_up_in_full(dynamic, taps):
+    compare(windowed_sum, reference, (2, 40, 24, 2, taps), dynamic, torch.float16, taps - 1)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_windows_that_miss_their_position(dynamic):
+    for left in (-2, 6):
+        compare(windowed_sum, shifted, (2, 20, 8, 2, 4), dynamic, torch.float32, left)
+
+
+def shifted(x, weights, left):
+    """The reference for a window wholly ahead of or behind its position, which `reference` pads for."""
+    taps, zeros = weights.shape[-1], max(0, -left, left - weights.shape[-1] + 1)
+    more = torch.nn.functional.pad(weights, (zeros, 0) if left < 0 else (0, zeros))
+    assert more.shape[-1] == taps + zeros
+    return reference(x, more, left + zeros if left < 0 else left)
 
 
 @pytest.mark.gpu

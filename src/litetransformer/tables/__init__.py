@@ -8,6 +8,7 @@ from litetransformer.tables.compressed import compressed, compressed_names, comp
 from litetransformer.tables.compression import compression
 from litetransformer.tables.measured import RESULTS, measured_table
 from litetransformer.tables.paper import PAPER, paper_table
+from litetransformer.tables.preparing import planning, preparing
 from litetransformer.tables.reproduce import reproduce
 from litetransformer.tables.shipped import shipped, shipped_making, shipped_tests
 from litetransformer.tables.specialisation import specialisation
@@ -27,6 +28,8 @@ _OWN_FORM = {
     "shipped-making": shipped_making,
     "reproduce": reproduce,
     "training-speed": training_speed,
+    "preparing": preparing,
+    "planning": planning,
 }
 
 

@@ -14,8 +14,11 @@ from torch import Tensor
 from litetransformer.core.tokens import PAD
 from litetransformer.ops.kernels import triton_why_not
 
-CHUNK = 1 << 26
-"""Logits a chunk: 128 MiB in bf16. Smaller ones stay in a GPU's cache, but there are too many."""
+CHUNKS = {"cuda": 1 << 26, "cpu": 1 << 19}
+"""Logits a chunk. On a GPU 128 MiB in bf16: smaller ones stay in its cache, but there are too many. On a CPU
+2 MiB in fp32, which its cache holds: training a model 64 wide took a third less time."""
+ROWS = 64
+"""A chunk has a multiple of so many rows, the least that a product is quick for."""
 
 
 def why_not(features: Tensor, table: Tensor, targets: Tensor, smoothing: float = 0.0) -> str | None:
@@ -54,7 +57,7 @@ class _Loss(torch.autograd.Function):
         features_slope = torch.empty_like(features) if wanted else None
         table_slope: Tensor | None = None
         losses = []
-        rows = max(256, CHUNK // len(table) // 256 * 256)
+        rows = max(1, CHUNKS["cuda" if features.is_cuda else "cpu"] // len(table) // ROWS) * ROWS
         for start in range(0, len(features), rows):
             some = cast_features[start : start + rows]
             logits = F.linear(some, cast_table)
@@ -91,7 +94,7 @@ def loss_in_place(
 
         found: Tensor = triton_loss.loss_in_place(logits, targets, smoothing, gradient)
         return found
-    values, real = logits.float(), (targets != PAD)[:, None]
+    values, real = logits.to(torch.promote_types(logits.dtype, torch.float32)), (targets != PAD)[:, None]
     normaliser = values.logsumexp(1, keepdim=True)
     losses = normaliser - (1 - smoothing) * values.gather(1, targets[:, None])
     losses = (losses - smoothing * values.mean(1, keepdim=True)) * real

@@ -3,9 +3,12 @@
 from torch import Tensor
 
 from litetransformer.ops.dispatch import Op
+from litetransformer.ops.kernels import trains_on_gpu
 from litetransformer.ops.windowed_sum import band, grouped, shift, triton
 from litetransformer.ops.windowed_sum.reference import windowed_sum as reference
 
+NARROWEST = 4
+"""Channels a head from which on the Triton kernels are chosen: they were ahead wherever measured, from 20 on."""
 SHORT = 256
 """On a GPU, up to this length the T×T band's wasted products cost less than K passes over memory."""
 STATIC_LENGTHS, DYNAMIC_LENGTHS = 4, 6
@@ -17,6 +20,10 @@ STATIC_LENGTHS, DYNAMIC_LENGTHS = 4, 6
 def _choose(x: Tensor, weights: Tensor, left: int) -> str:
     static, taps, length = weights.dim() == 2, weights.shape[-1], x.shape[1]
     if x.device.type == "cuda":
+        # Of a band with few channels a head most of the product's columns are empty.
+        wide = x.shape[2] >= NARROWEST * weights.shape[-2]
+        if wide and trains_on_gpu(x) and triton.why_not(x, weights, left) is None:
+            return "triton"
         return "band" if length <= SHORT else "shift"
     if static and weights.shape[0] == x.shape[2]:
         # With a channel a head the band's product has one column a sentence: it lost at every length tried.

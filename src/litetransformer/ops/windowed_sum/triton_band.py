@@ -5,12 +5,18 @@ A program computes `rows` positions of one head as a matrix product, band (rows 
 the window. Sizes of blocks are powers of two, so a tile is worth `step` positions and the rest is masked.
 """
 
+import functools
 from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from litetransformer.ops.triton_common import power
 
 WIDEST = 64
 """Taps that one band holds; more are summed in groups of this many."""
+ROOM = 24
+"""Warps of static forward programs that a multiprocessor holds at once; half backward over wide tiles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,31 @@ class Tiling:
         """Warps a program: so many that its numbers stay in registers (seen in what the compiler reports)."""
         least = max(1, self.rows // 16, self.rows * self.columns // 1024)
         return min(8, least << (dynamic + precise + (block > 32)))
+
+    def programs(self, warps: int, *, backward: bool) -> int:
+        """Programs that a multiprocessor has room for at once: more of them would wait for a second wave."""
+        wide = self.rows * self.columns > 1024
+        return max(2, (ROOM // 2 if backward and wide else ROOM) // warps)
+
+
+@functools.cache
+def _multiprocessors(index: int | None) -> int:
+    return torch.cuda.get_device_properties(index).multi_processor_count
+
+
+def multiprocessors(x: Tensor) -> int:
+    """Multiprocessors of the device of `x`, or 2 where it has none: so tests see more than one turn."""
+    return _multiprocessors(x.device.index) if x.is_cuda else 2
+
+
+def rounded(pieces: int, programs: int) -> int:
+    """Pieces a program, so that no more than `programs` are needed: 1, 2, 3, 4, 6, 8, 12, …
+
+    Each number is a kernel of its own, so there must be few of them.
+    """
+    least = -(-pieces // programs)
+    two = 1 << (least - 1).bit_length()
+    return two * 3 // 4 if two * 3 // 4 >= least and two >= 4 else two
 
 
 def tiling(length: int, taps: int, left: int, static: bool) -> Tiling:

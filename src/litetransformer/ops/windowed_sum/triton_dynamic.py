@@ -44,10 +44,11 @@ def skew(weight, place, inside):
     return tl.where(inside, tl.gather(weight, tl.where(inside, place, 0), 1), 0.0)
 
 
-@triton.jit(do_not_specialize=["length", "tiles", "left", "reach", "step"])
+@triton.jit(do_not_specialize=["length", "tiles", "left", "reach", "step", "x_batch"])
 @no_type_check
 def dynamic_forward(
-    x, taps, seed, out, length, tiles, left, reach, step, x_batch, x_row,
+    x, taps, seed, out, length, tiles, left, reach, step, x_batch,
+    x_row: tl.constexpr, unit: tl.constexpr,
     heads: tl.constexpr, channels: tl.constexpr, taps_a_head: tl.constexpr, group: tl.constexpr,
     rows: tl.constexpr, columns: tl.constexpr, block: tl.constexpr, group_block: tl.constexpr,
     groups: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr, precise: tl.constexpr,
@@ -70,7 +71,7 @@ def dynamic_forward(
             for index in range(groups):
                 near = begin - reach + index * group + column
                 window = tl.load(
-                    x + batch * x_batch + near[:, None] * x_row + here[None, :],
+                    x + batch * (x_batch * unit) + near[:, None] * x_row + here[None, :],
                     mask=((near >= 0) & (near < length))[:, None] & exists,
                     other=0.0,
                 )
@@ -87,11 +88,13 @@ def dynamic_forward(
             )
 
 
-@triton.jit(do_not_specialize=["length", "tiles", "left", "reach", "back", "step"])
+@triton.jit(
+    do_not_specialize=["length", "tiles", "left", "reach", "back", "step", "upstream_batch", "x_batch"]
+)  # fmt: skip
 @no_type_check
 def dynamic_backward(
     upstream, x, taps, seed, x_gradient, gradient, length, tiles, left, reach, back, step,
-    upstream_batch, upstream_row, x_batch, x_row,
+    upstream_batch, x_batch, upstream_row: tl.constexpr, x_row: tl.constexpr, unit: tl.constexpr,
     heads: tl.constexpr, channels: tl.constexpr, taps_a_head: tl.constexpr, group: tl.constexpr,
     rows: tl.constexpr, columns: tl.constexpr, block: tl.constexpr, group_block: tl.constexpr,
     groups: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr, precise: tl.constexpr,
@@ -116,7 +119,7 @@ def dynamic_backward(
                 near = begin - back - index * group + column
                 within = (near >= 0) & (near < length)
                 window = tl.load(
-                    upstream + batch * upstream_batch + near[:, None] * upstream_row + here[None, :],
+                    upstream + batch * (upstream_batch * unit) + near[:, None] * upstream_row + here[None, :],
                     mask=within[:, None] & exists,
                     other=0.0,
                 )
@@ -140,12 +143,15 @@ def dynamic_backward(
                 here = head * channels + channel
                 exists = (channel < channels)[None, :]
                 own = tl.load(
-                    upstream + batch * upstream_batch + position[:, None] * upstream_row + here[None, :],
+                    upstream
+                    + batch * (upstream_batch * unit)
+                    + position[:, None] * upstream_row
+                    + here[None, :],
                     mask=written[:, None] & exists,
                     other=0.0,
                 )
                 window = tl.load(
-                    x + batch * x_batch + near[:, None] * x_row + here[None, :],
+                    x + batch * (x_batch * unit) + near[:, None] * x_row + here[None, :],
                     mask=within[:, None] & exists,
                     other=0.0,
                 )

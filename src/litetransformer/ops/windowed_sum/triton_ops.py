@@ -1,4 +1,4 @@
-"""The Triton kernels as two operators that PyTorch knows: the windowed sum and its gradients.
+"""What PyTorch sees of the Triton kernels: the windowed sum and its gradients.
 
 `softmax` and `rate` say what happens to the taps on the way: `taps` are logits, or weights as they are.
 Import this only where `triton.why_not` has no reason against it.
@@ -7,21 +7,18 @@ Import this only where `triton.why_not` has no reason against it.
 from typing import Any
 
 import torch
-import triton
 from torch import Tensor
 from torch.library import triton_op
 
 from litetransformer.ops.triton_common import launcher, power
-from litetransformer.ops.windowed_sum import triton_dynamic, triton_static
-from litetransformer.ops.windowed_sum.triton_band import Tiling, tiling
+from litetransformer.ops.windowed_sum import triton_dynamic, triton_short_ops, triton_static
+from litetransformer.ops.windowed_sum.triton_band import Tiling, multiprocessors, rounded, tiling
+from litetransformer.ops.windowed_sum.triton_memory import rows_of, unit
 
-SHARES = 256
-"""Rows of partial sums for the gradient of static taps: enough programs to fill a GPU, few to add up."""
-
-
-def rows_of(x: Tensor) -> Tensor:
-    """`x` with channels that lie side by side."""
-    return x if x.stride(2) == 1 else x.contiguous()
+BACKWARD_WARPS = 2
+"""Times the warps of the forward pass, for the gradients of per-position taps: with fewer, a thread's 220
+numbers leave a multiprocessor eight warps. Not in fp32, which then spills.
+"""
 
 
 def constants(x: Tensor, taps: Tensor, plan: Tiling, softmax: bool, rate: float) -> dict[str, Any]:
@@ -30,6 +27,7 @@ def constants(x: Tensor, taps: Tensor, plan: Tiling, softmax: bool, rate: float)
     channels, precise = x.shape[2] // heads, x.dtype == torch.float32
     block = min(64, power(channels))
     return {
+        "x_row": x.stride(1),
         "heads": heads,
         "channels": channels,
         "taps_a_head": count,
@@ -51,24 +49,26 @@ def windowed_sum(
 ) -> Tensor:
     """The windowed sum in the type of `x`."""
     x, taps = rows_of(x), taps.contiguous()
+    seed = taps if seed is None else seed
+    if triton_short_ops.wanted(x, taps, left):
+        return triton_short_ops.forward(x, taps, seed, left, softmax, rate)
     batch, length, _ = x.shape
     heads, count = taps.shape[-2:]
-    out = x.new_empty(x.shape)
-    seed = taps if seed is None else seed
+    out, one = x.new_empty(x.shape), unit(x)
+    plan = tiling(length, count, left, taps.dim() == 2)
+    fixed = constants(x, taps, plan, softmax, rate) | {"unit": one}
     if taps.dim() == 2:
-        plan = tiling(length, count, left, True)
         tiles = batch * plan.tiles
-        turns = 1 << max(0, min(3, (tiles * heads // 2048).bit_length() - 1))
+        programs = multiprocessors(x) * plan.programs(fixed["num_warps"], backward=False)
+        turns = rounded(tiles * heads, programs)
         launcher(triton_static.static_forward)[(-(-tiles // turns) * heads,)](
             x, taps, seed, out, length, plan.tiles, tiles, left, plan.reach, plan.step, plan.group,
-            x.stride(0), x.stride(1), wide=power(count), turns=turns,
-            **constants(x, taps, plan, softmax, rate),
+            x.stride(0) // one, turns=turns, wide=power(count), **fixed,
         )  # fmt: skip
         return out
-    plan = tiling(length, count, left, False)
     launcher(triton_dynamic.dynamic_forward)[(batch * plan.tiles,)](
-        x, taps, seed, out, length, plan.tiles, left, plan.reach, plan.step, x.stride(0), x.stride(1),
-        group=plan.group, group_block=power(plan.group), **constants(x, taps, plan, softmax, rate),
+        x, taps, seed, out, length, plan.tiles, left, plan.reach, plan.step, x.stride(0) // one,
+        group=plan.group, group_block=power(plan.group), **fixed,
     )  # fmt: skip
     return out
 
@@ -79,38 +79,51 @@ def windowed_sum_backward(
 ) -> tuple[Tensor, Tensor]:
     """The gradients of `x` and `taps`."""
     upstream, x, taps = rows_of(upstream), rows_of(x), taps.contiguous()
+    seed = taps if seed is None else seed
     batch, length, _ = x.shape
     heads, count = taps.shape[-2:]
-    x_gradient, gradient = x.new_empty(x.shape), taps.new_empty(taps.shape)
-    seed = taps if seed is None else seed
-    strides = (upstream.stride(0), upstream.stride(1), x.stride(0), x.stride(1))
+    if triton_short_ops.wanted(x, taps, left):
+        x_gradient, found = triton_short_ops.backward(upstream, x, taps, seed, left, softmax, rate)
+        if taps.dim() == 2:
+            found = finished(found, taps, seed, softmax, rate)
+        return x_gradient, found
+    x_gradient, one = x.new_empty(x.shape), unit(x, upstream)
+    plan = tiling(length, count, left, taps.dim() == 2)
+    fixed = constants(x, taps, plan, softmax, rate) | {"unit": one, "upstream_row": upstream.stride(1)}
+    strides = (upstream.stride(0) // one, x.stride(0) // one)
     if taps.dim() == 2:
-        plan = tiling(length, count, left, True)
         tiles = batch * plan.tiles
-        # Powers of two: each number of turns is a kernel of its own.
-        turns = triton.next_power_of_2(-(-tiles // SHARES))
+        programs = multiprocessors(x) * plan.programs(fixed["num_warps"], backward=True)
+        turns = rounded(tiles * heads, programs)
         shares = -(-tiles // turns)
         partial = x.new_empty((shares, heads, count), dtype=torch.float32)
         launcher(triton_static.static_backward)[(shares * heads, plan.groups)](
             upstream, x, taps, seed, x_gradient, partial, length, plan.tiles, tiles,
             left, plan.reach, plan.back, plan.step, plan.group, *strides,
-            group_block=power(plan.group), wide=power(count), turns=turns,
-            **constants(x, taps, plan, softmax, rate),
+            turns=turns, group_block=power(plan.group), wide=power(count), **fixed,
         )  # fmt: skip
-        block = max(16, min(SHARES, 8192 // power(count)))
-        launcher(triton_static.finish)[(heads,)](
-            partial, taps, seed, gradient, shares, heads=heads, taps_a_head=count,
-            rounds=-(-shares // block), block=block, wide=power(count),
-            softmax=softmax, rate=rate, num_warps=8,
-        )  # fmt: skip
-        return x_gradient, gradient
-    plan = tiling(length, count, left, False)
+        return x_gradient, finished(partial, taps, seed, softmax, rate)
+    gradient = taps.new_empty(taps.shape)
+    if not fixed["precise"]:
+        fixed["num_warps"] = min(16, BACKWARD_WARPS * fixed["num_warps"])
     launcher(triton_dynamic.dynamic_backward)[(batch * plan.tiles,)](
         upstream, x, taps, seed, x_gradient, gradient, length, plan.tiles,
         left, plan.reach, plan.back, plan.step, *strides,
-        group=plan.group, group_block=power(plan.group), **constants(x, taps, plan, softmax, rate),
+        group=plan.group, group_block=power(plan.group), **fixed,
     )  # fmt: skip
     return x_gradient, gradient
+
+
+def finished(partial: Tensor, taps: Tensor, seed: Tensor, softmax: bool, rate: float) -> Tensor:
+    """The gradient of static taps from the programs' shares in that of the weights."""
+    shares, heads, count = partial.shape
+    gradient, wide = taps.new_empty(taps.shape), power(count)
+    block = max(16, min(1024, 16384 // wide))
+    launcher(triton_static.finish)[(heads,)](
+        partial, taps, seed, gradient, shares, heads=heads, taps_a_head=count,
+        rounds=-(-shares // block), block=block, wide=wide, softmax=softmax, rate=rate, num_warps=8,
+    )  # fmt: skip
+    return gradient
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -41,13 +41,18 @@ def weigh(
     return tl.where(inside, weight, 0.0)
 
 
-@triton.jit(do_not_specialize=["length", "tiles", "all_tiles", "left", "reach", "step", "group"])
+@triton.jit(
+    do_not_specialize=[
+        "length", "tiles", "all_tiles", "left", "reach", "step", "group", "x_batch"
+    ]
+)  # fmt: skip
 @no_type_check
 def static_forward(
-    x, taps, seed, out, length, tiles, all_tiles, left, reach, step, group, x_batch, x_row,
+    x, taps, seed, out, length, tiles, all_tiles, left, reach, step, group, x_batch,
+    x_row: tl.constexpr, unit: tl.constexpr, turns: tl.constexpr,
     heads: tl.constexpr, channels: tl.constexpr, taps_a_head: tl.constexpr,
     rows: tl.constexpr, columns: tl.constexpr, block: tl.constexpr, wide: tl.constexpr,
-    groups: tl.constexpr, turns: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr,
+    groups: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr,
     precise: tl.constexpr,
 ):  # fmt: skip
     """`turns` tiles of one head of the output."""
@@ -82,7 +87,7 @@ def static_forward(
                         taps_a_head, softmax, rate,
                     ).to(x.dtype.element_ty)  # fmt: skip
                 window = tl.load(
-                    x + batch * x_batch + near[:, None] * x_row + here[None, :],
+                    x + batch * (x_batch * unit) + near[:, None] * x_row + here[None, :],
                     mask=((near >= 0) & (near < until))[:, None] & (channel < channels)[None, :],
                     other=0.0,
                 )
@@ -94,14 +99,20 @@ def static_forward(
             )
 
 
-@triton.jit(do_not_specialize=["length", "tiles", "all_tiles", "left", "reach", "back", "step", "group"])
+@triton.jit(
+    do_not_specialize=[
+        "length", "tiles", "all_tiles", "left", "reach", "back", "step", "group",
+        "upstream_batch", "x_batch",
+    ]
+)  # fmt: skip
 @no_type_check
 def static_backward(
     upstream, x, taps, seed, x_gradient, partial, length, tiles, all_tiles, left, reach, back, step, group,
-    upstream_batch, upstream_row, x_batch, x_row,
+    upstream_batch, x_batch, upstream_row: tl.constexpr, x_row: tl.constexpr, unit: tl.constexpr,
+    turns: tl.constexpr,
     heads: tl.constexpr, channels: tl.constexpr, taps_a_head: tl.constexpr,
     rows: tl.constexpr, columns: tl.constexpr, block: tl.constexpr, group_block: tl.constexpr,
-    wide: tl.constexpr, groups: tl.constexpr, turns: tl.constexpr, softmax: tl.constexpr,
+    wide: tl.constexpr, groups: tl.constexpr, softmax: tl.constexpr,
     rate: tl.constexpr, precise: tl.constexpr,
 ):  # fmt: skip
     """`turns` tiles of one head of the gradient of x, and these tiles' share in that of the weights.
@@ -133,13 +144,13 @@ def static_backward(
             here = head * channels + channel
             exists = (channel < channels)[None, :]
             own = tl.load(
-                upstream + batch * upstream_batch + position[:, None] * upstream_row + here[None, :],
+                upstream + batch * (upstream_batch * unit) + position[:, None] * upstream_row + here[None, :],
                 mask=written[:, None] & exists,
                 other=0.0,
             )
             near = begin - reach + mine * group + column
             window = tl.load(
-                x + batch * x_batch + near[:, None] * x_row + here[None, :],
+                x + batch * (x_batch * unit) + near[:, None] * x_row + here[None, :],
                 mask=((near >= 0) & (near < until))[:, None] & exists,
                 other=0.0,
             )
@@ -155,7 +166,10 @@ def static_backward(
                         ).to(x.dtype.element_ty)  # fmt: skip
                     near = begin - back - index * group + column
                     window = tl.load(
-                        upstream + batch * upstream_batch + near[:, None] * upstream_row + here[None, :],
+                        upstream
+                        + batch * (upstream_batch * unit)
+                        + near[:, None] * upstream_row
+                        + here[None, :],
                         mask=((near >= 0) & (near < until))[:, None] & exists,
                         other=0.0,
                     )
@@ -178,7 +192,7 @@ def static_backward(
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["shares"])
 @no_type_check
 def finish(
     partial, taps, seed, gradient, shares,
