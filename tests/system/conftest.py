@@ -1,5 +1,6 @@
 """Small texts and a small model, made once, and the command line as a process."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,11 @@ from random import Random
 import pytest
 
 import litetransformer as lt
+from litetransformer.cli import main
+from litetransformer.core.files import with_checksum
+from litetransformer.core.spec import to_json
+from litetransformer.models.tensors import load_tensors, save_tensors
+from litetransformer.tasks.model_folder import read_card
 
 WORDS = {
     **{"Hund": "dog", "Katze": "cat", "Haus": "house", "Baum": "tree", "rot": "red", "alt": "old"},
@@ -138,6 +144,109 @@ def summarizer_folder(summary_recipe, tmp_path_factory):
     folder = tmp_path_factory.mktemp("summarizer")
     lt.train_summarizer(summary_recipe, folder, report=Report(folder, quiet=True))
     return folder
+
+
+class Hostile:
+    """A copy of a model's folder that is damaged or forged, and what becomes of it when it is loaded."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def refused(self, said="", *, load=lt.load, at=None):
+        """The line that loading ends with: it begins with the folder, or with the file `at` in it."""
+        with pytest.raises(lt.InputError) as caught:
+            load(self.folder)
+        line = str(caught.value)
+        assert line.startswith(str(self.folder))
+        assert said in line
+        assert at is None or caught.value.path == str(self.folder / at)
+        return line
+
+    def forge(self, change):
+        """Make `change` to the card's JSON and give it a right checksum."""
+        facts = to_json(read_card(self.folder))
+        change(facts)
+        (self.folder / "model.json").write_text(json.dumps(with_checksum(facts)))
+
+    def needs(self, kept):
+        """No file but those `kept` is there, or else removed, and each of them is missed by its name."""
+        for path in self.folder.iterdir():
+            if path.name not in kept:
+                path.unlink()
+        lt.load(self.folder)
+        for name in kept:
+            (self.folder / name).rename(self.folder / "away")
+            self.refused(f"{self.folder if name == 'model.json' else self.folder / name}: no ")
+            (self.folder / "away").rename(self.folder / name)
+
+    def damaged(self, file, seed):
+        """A flipped bit in `file`, or a cut, is found and named."""
+        path, random = self.folder / file, Random(seed)
+        content = path.read_bytes()
+        for _ in range(8):
+            changed = bytearray(content)
+            changed[random.randrange(len(content))] ^= 1 << random.randrange(8)
+            for found in (changed, content[: random.randrange(len(content))]):
+                path.write_bytes(found)
+                self.refused(at=file)
+
+    def no_numbers(self, value):
+        """Weights of which one is `value`, under a right checksum, are refused."""
+        path = self.folder / "model.safetensors"
+        weights, facts = load_tensors(path)
+        name = sorted(weights)[3]
+        weights = {key: tensor.clone() for key, tensor in weights.items()}
+        weights[name].view(-1)[0] = value
+        save_tensors(path, weights, facts)
+        self.refused(f"{name}: holds NaN or infinite weights")
+
+    def no_file(self, file):
+        """A pipe or a device in the place of `file` is not read."""
+        path = self.folder / file
+        said = "no model here" if file == "model.json" else f"{file}: no such file"
+        path.unlink()
+        os.mkfifo(path)
+        self.refused(said)
+        path.unlink()
+        path.symlink_to("/dev/zero")
+        self.refused(said)
+
+
+@pytest.fixture
+def hostile(copy):
+    """The test's own copy of a model, with what may be done to it."""
+    return Hostile(copy)
+
+
+@pytest.fixture
+def run(capfd):
+    """The command in this process: its exit status, stdout and stderr."""
+
+    def run(*arguments):
+        status = main(list(map(str, arguments)))
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def fails():
+    """Check what `run` gave: one line on stderr that has all that is `said`, and the status it calls for.
+
+    That is 2 where the line begins with an option, or an argument that is no file, and else 1.
+    """
+
+    def fails(found, *said):
+        status, out, err = found
+        assert (out, err.count("\n"), err[-1:]) == ("", 1, "\n")
+        assert err.startswith("error: ")
+        for part in said:
+            assert str(part) in err
+        place = err.removeprefix("error: ").partition(": ")[0]
+        assert status == (2 if place.startswith("--") or place in ("TEXT", "SENTENCE", "RECIPE") else 1), err
+
+    return fails
 
 
 @pytest.fixture(scope="session")

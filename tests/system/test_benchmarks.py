@@ -25,7 +25,8 @@ def _programs(monkeypatch):
     known = set(sys.modules)
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield
-    for name in {"comparing", "speedrun", "summarization", "trainings", "translation"} & (set(sys.modules) - known):
+    ours = {file.stem for file in BENCHMARKS.glob("*.py")}
+    for name in ours & (set(sys.modules) - known):
         del sys.modules[name]
 
 
@@ -220,6 +221,16 @@ def test_an_unknown_size_is_refused_with_those_there_are(translation, texts, cap
     with pytest.raises(SystemExit):
         translation.main(["multi30k-de-en", "--data", str(texts), "--sizes", "54"])
     assert "no 54; there are 54M, 119M, 210M" in capsys.readouterr().err
+
+
+def test_speeds_are_measured_in_turns(translation, tmp_path):
+    out = tmp_path / "out.json"
+    cpu = importlib.import_module("cpu_training")
+    sizes = ["--widths", "16", "--vocabularies", "50", "--tokens", "64", "--turns", "2", "--seconds", "0.01"]
+    assert cpu.main(["--out", str(out), *sizes]) == 0
+    (row,) = json.loads(out.read_text())["rows"]
+    assert list(row["tokens_a_second"]) == ["at once", "in chunks"]
+    assert {len(rates) for rates in row["tokens_a_second"].values()} == {2}
 
 
 @pytest.mark.slow

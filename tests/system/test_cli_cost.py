@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 
-from litetransformer.cli import main
 from litetransformer.compress.pack import Pack, to_bytes
 from litetransformer.core.files import with_checksum, write_json
 from litetransformer.core.spec import to_json
@@ -13,18 +12,6 @@ from litetransformer.tasks.compression import compress
 from litetransformer.tasks.compression_record import Plan
 from litetransformer.tasks.yardstick import read_texts
 from litetransformer.train.cost import Ledger, Segment
-
-
-@pytest.fixture
-def run(capfd):
-    """The command in this process: its exit status, stdout and stderr."""
-
-    def run(*arguments):
-        status = main(list(map(str, arguments)))
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return run
 
 
 @pytest.fixture
@@ -166,7 +153,7 @@ def test_a_record_of_another_kind_is_named_with_its_field(run, folder):
     [
         (
             ("--region", "wrold"),
-            1,
+            2,
             "error: --region: no intensity is known of 'wrold'; did you mean 'world'?",
         ),
         (("--pue", "0.5"), 2, "--pue"),

@@ -26,18 +26,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def run(capfd):
-    """The command in this process: its exit status, stdout and stderr."""
-
-    def run(*arguments):
-        status = main(list(map(str, arguments)))
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return run
-
-
 def own(folder):
     return ["--text", folder / "own.train.txt", "--valid-text", folder / "own.valid.txt"]
 
@@ -50,14 +38,7 @@ def model(folder, tmp_path_factory):
     return out
 
 
-def fails(found, *said):
-    status, out, err = found
-    assert (status, out, err.count("\n")) == (1, "", 1)
-    for part in said:
-        assert part in err
-
-
-def test_prepared_then_trained_then_gone_on_with(run, folder, tmp_path):
+def test_prepared_then_trained_then_gone_on_with(run, fails, folder, tmp_path):
     options = ["--preset", "lm-transformer-16", *own(folder), *SMALL, "--out", tmp_path, "--quiet", "--json"]
     status, out, err = run("prepare", *options)
     facts = json.loads(out)
@@ -95,6 +76,7 @@ def test_perplexity_of_a_file_and_of_stdin(run, lite, folder, model):
     assert 1 < facts["per_token"] < 16
     done = lite("perplexity", "--model", model, "-", "--json", stdin=text.read_bytes())
     assert (json.loads(done.stdout), done.stderr) == (facts, b"")
+    assert run("perplexity", "--model", model, "--input", text, "--json") == (0, out, "")
     status, out, _ = run("perplexity", "--model", model, text)
     assert f"{facts['per_token']:,.3f}" in out
 
@@ -109,7 +91,7 @@ def test_context_and_window_reach_the_measurement(run, folder, model):
     assert len({measured(), measured("--context", 0), measured("--window", 20)}) == 3
 
 
-def test_perplexity_says_what_is_wrong_in_one_line(run, folder, model, model_folder, tmp_path):
+def test_perplexity_says_what_is_wrong_in_one_line(run, fails, folder, model, model_folder, tmp_path):
     text = folder / "own.test.txt"
     fails(run("perplexity", "--model", model, text, "--context", 32), "context: 32 does not fit")
     fails(run("perplexity", "--model", model, tmp_path / "nowhere"), "nowhere: no such file")
@@ -147,6 +129,7 @@ def test_what_is_drawn_follows_from_the_seed_and_the_prompt_s_number(run, lite, 
 
 def test_samples_and_json(run, model):
     _, out, _ = run("generate", "--model", model, "--prompt", "", "--prompt", "elm", "--samples", 3)
+    assert run("generate", "--model", model, "--prompt", "", "--prompt", "elm", "--n-best", 3) == (0, out, "")
     fields = [line.split(" ||| ") for line in out.splitlines()]
     assert [number for number, _, _ in fields] == ["1"] * 3 + ["2"] * 3
     assert all(float(score) <= 0 for _, _, score in fields)
@@ -164,7 +147,7 @@ def test_a_beam_finds_the_likeliest(run, model):
     assert run(*command) == run(*command)
 
 
-def test_generate_says_what_is_wrong_in_one_line(run, model, model_folder):
+def test_generate_says_what_is_wrong_in_one_line(run, fails, model, model_folder):
     prompt = ["--prompt", "amber"]
     fails(run("generate", "--model", model, *prompt, "--beam", 2, "--seed", 1), "--seed: changes nothing")
     fails(run("generate", "--model", model, *prompt, "--tokens", 33), "choose from 1 to 32")
@@ -190,14 +173,14 @@ def test_any_prompt_has_one_line(run, model, tmp_path, lite):
     assert done.stdout.count(b"\n") == len(lines)
 
 
-def test_verbs_for_pairs_of_texts_refuse_a_language_model(run, model, folder):
+def test_verbs_for_pairs_of_texts_refuse_a_language_model(run, fails, model, folder):
     said = "a model for language-modeling; use `lite generate` or `lite perplexity`"
     fails(run("translate", "--model", model, "amber"), said)
     text = folder / "own.test.txt"
     fails(run("score", "--model", model, "--source", text, "--reference", text), said)
 
 
-def test_show_and_profile_know_language_models(run, model):
+def test_show_and_profile_know_language_models(run, fails, model):
     for name in (model, "wikitext103/lite-896", "ptb/lite-320"):
         status, out, _ = run("show", name)
         assert status == 0
@@ -251,7 +234,7 @@ CONTRADICTIONS = {
 
 
 @pytest.mark.parametrize(("arguments", "said"), CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
-def test_texts_that_do_not_fit_are_refused(run, folder, tmp_path, monkeypatch, arguments, said):
+def test_texts_that_do_not_fit_are_refused(run, fails, folder, tmp_path, monkeypatch, arguments, said):
     monkeypatch.setenv("LITETRANSFORMER_DATA", str(tmp_path / "data"))
     (tmp_path / "empty").mkdir()
     shutil.copytree(folder, tmp_path / "two")

@@ -5,19 +5,6 @@ import json
 import pytest
 
 import litetransformer as lt
-from litetransformer.cli import main
-
-
-@pytest.fixture
-def run(capfd):
-    """The command in this process: its exit status, stdout and stderr."""
-
-    def run(*arguments):
-        status = main(list(map(str, arguments)))
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return run
 
 
 def test_a_file_stdin_and_the_library_agree_line_by_line(lite, run, summarizer_folder, documents, tmp_path):
@@ -28,8 +15,10 @@ def test_a_file_stdin_and_the_library_agree_line_by_line(lite, run, summarizer_f
     path.write_text(content)
     status, out, err = run("summarize", "--model", summarizer_folder, path)
     assert (status, out.split("\n")[:-1], err) == (0, expected, "")
-    assert run("summarize", path, "--model", summarizer_folder, "--output", output) == (0, "", "")
-    assert output.read_text() == out
+    for named in ((path, "--out"), ("--input", path, "--output")):
+        assert run("summarize", "--model", summarizer_folder, *named, output) == (0, "", "")
+        assert output.read_text() == out
+        output.unlink()
     for arguments in ([], ["-"]):
         done = lite("summarize", "--model", summarizer_folder, *arguments, stdin=content.encode())
         assert (done.returncode, done.stdout.decode(), done.stderr) == (0, out, b"")
@@ -90,11 +79,11 @@ def test_a_model_of_the_other_task_is_refused_with_its_verb(run, summarizer_fold
         (["FOLDER"], "FOLDER: is a folder"),
         (["FILE", "--output", "FILE"], "FILE: is the file that is read"),
         (["FILE", "--output", "FOLDER"], "FOLDER: is a folder"),
-        (["FILE", "--shortest", "20"], "shortest=20 must not exceed longest=9"),
-        (["FILE", "--beam", "0"], "beam=0 must be at least 1"),
+        (["FILE", "--shortest", "20"], "--shortest: shortest=20 must not exceed longest=9"),
+        (["FILE", "--beam", "0"], "--beam: beam=0 must be at least 1"),
     ],
 )
-def test_wrong_input_is_one_line(run, summarizer_folder, tmp_path, arguments, said):
+def test_wrong_input_is_one_line(run, fails, summarizer_folder, tmp_path, arguments, said):
     places = {"NOWHERE": tmp_path / "no", "FOLDER": tmp_path, "FILE": tmp_path / "file"}
     places["FILE"].write_text("dog\n")
 
@@ -103,18 +92,15 @@ def test_wrong_input_is_one_line(run, summarizer_folder, tmp_path, arguments, sa
             text = text.replace(name, str(place))
         return text
 
-    status, out, err = run("summarize", "--model", summarizer_folder, *map(fill, arguments))
-    assert (status, out) == (1, "")
-    assert err.startswith(f"error: {fill(said)}")
-    assert err.count("\n") == 1
+    fails(run("summarize", "--model", summarizer_folder, *map(fill, arguments)), f"error: {fill(said)}")
 
 
+@pytest.mark.parametrize("verb", ["summarize", "perplexity"])
 @pytest.mark.parametrize("arguments", [["--baem", "3"], ["file", "--baem"], ["--baem=3"]])
-def test_a_misspelt_option_is_no_file(run, summarizer_folder, arguments):
-    status, out, err = run("summarize", "--model", summarizer_folder, *arguments)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "--baem" in err
-    assert "no such option" in err
+def test_a_misspelt_option_is_no_file(run, verb, arguments):
+    near = {"summarize": "'--beam'", "perplexity": "'--batch-tokens'"}[verb]
+    expected = f"error: --baem: no such option; did you mean {near}?\n"
+    assert run(verb, "--model", "x", *arguments) == (2, "", expected)
 
 
 def test_score_in_rouge_takes_several_references_a_line(run, tmp_path):

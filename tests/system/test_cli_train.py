@@ -72,7 +72,7 @@ def test_a_changed_setting_is_refused_until_accepted(own, tmp_path, capfd):
 def test_texts_beside_a_run_s_own_are_refused_without_its_recipe(own, texts, tmp_path, capfd):
     out = str(tmp_path / "run")
     assert main(["train", *own, "--out", out, "--quiet", "--set", "train.updates=2"]) == 0
-    assert main(["train", "--out", out, "--from", "fr"]) == 1
+    assert main(["train", "--out", out, "--from", "fr"]) == 2
     assert "error: --from:" in capfd.readouterr().err
 
 

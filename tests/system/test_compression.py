@@ -358,8 +358,8 @@ MISTAKES = {
     "size": (["--target-size", "three"], "--target-size: 'three' is no size; write 1500000, 800kB or 1.5MB"),
     "rate": (["--target-size", "1MB", "--rate", "0.1"], "--rate: is what --target-size looks for"),
     "ratio": (["--ratio", "0.5"], "--ratio: 0.5 makes nothing smaller"),
-    "bits": (["--bits", "9"], "bits=9 must be from 1 to 8"),
-    "sparsity": (["--sparsity", "1"], "sparsity=1.0 must be at least 0 and less than 1"),
+    "bits": (["--bits", "9"], "--bits: bits=9 must be from 1 to 8"),
+    "sparsity": (["--sparsity", "1"], "--sparsity: sparsity=1.0 must be at least 0 and less than 1"),
     "target": (["--target", "x"], "--source: missing"),
 }
 

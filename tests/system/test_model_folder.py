@@ -1,8 +1,5 @@
 """A model folder is loaded as it was written, or refused in one line that names what is wrong with it."""
 
-import json
-import os
-import random
 import shutil
 from pathlib import Path
 
@@ -10,10 +7,9 @@ import pytest
 import torch
 
 import litetransformer as lt
-from litetransformer.core.files import with_checksum
 from litetransformer.core.spec import to_json
 from litetransformer.models.spec import Attention
-from litetransformer.models.tensors import load_tensors, save_tensors
+from litetransformer.models.tensors import save_tensors
 from litetransformer.tasks.model_folder import load_model, read_card
 
 LINES = ["Hund sieht Katze.", "rot", "Haus 17 日本 und klein", ""]
@@ -37,19 +33,10 @@ def test_loading_changes_no_random_numbers_and_gives_the_same_model(copy, model_
     assert ours.translations(LINES) == lt.load(model_folder).translations(LINES)
 
 
-def test_a_model_needs_its_card_its_weights_and_its_tokenizers_alone(copy):
+def test_a_model_needs_its_card_its_weights_and_its_tokenizers_alone(hostile, copy):
     card = read_card(copy)
-    kept = {"model.json", "model.safetensors", card.source.file, card.target.file}
-    for path in copy.iterdir():
-        if path.name not in kept:
-            path.unlink()
+    hostile.needs({"model.json", "model.safetensors", card.source.file, card.target.file})
     assert lt.load(copy).translate(["rot."])
-    for name in kept:
-        (copy / name).rename(copy / "away")
-        with pytest.raises(lt.InputError) as caught:
-            lt.load(copy)
-        assert str(caught.value).startswith(f"{copy if name == 'model.json' else copy / name}: no ")
-        (copy / "away").rename(copy / name)
 
 
 def test_a_folder_that_is_no_model_says_so(tmp_path):
@@ -60,24 +47,8 @@ def test_a_folder_that_is_no_model_says_so(tmp_path):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("file", ["model.json", "model.safetensors", "tokenizer.model"])
-def test_a_flipped_bit_or_a_cut_is_found_and_named(copy, file, seed):
-    path, generator = copy / file, random.Random(seed)
-    content = path.read_bytes()
-    for _ in range(8):
-        changed = bytearray(content)
-        changed[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
-        for damaged in (changed, content[: generator.randrange(len(content))]):
-            path.write_bytes(damaged)
-            with pytest.raises(lt.InputError) as caught:
-                lt.load(copy)
-            assert caught.value.path == str(path)
-
-
-def rewrite(folder, change):
-    """The card with `change` made to its JSON and a right checksum: what a forger would write."""
-    facts = to_json(read_card(folder))
-    change(facts)
-    (folder / "model.json").write_text(json.dumps(with_checksum(facts)))
+def test_a_flipped_bit_or_a_cut_is_found_and_named(hostile, file, seed):
+    hostile.damaged(file, seed)
 
 
 @pytest.mark.parametrize(
@@ -96,11 +67,9 @@ def rewrite(folder, change):
         "n" * 5000,
     ],
 )
-def test_a_card_that_leads_out_of_its_folder_is_refused(copy, name):
-    rewrite(copy, lambda facts: facts["source"].update(file=name))
-    with pytest.raises(lt.InputError) as caught:
-        lt.load(copy)
-    assert str(caught.value).startswith(str(copy))
+def test_a_card_that_leads_out_of_its_folder_is_refused(hostile, name):
+    hostile.forge(lambda facts: facts["source"].update(file=name))
+    hostile.refused()
 
 
 def nested(facts):
@@ -174,37 +143,19 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("change", "message"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_card_that_does_not_fit_its_weights_is_refused(copy, change, message):
-    rewrite(copy, change)
-    with pytest.raises(lt.InputError) as caught:
-        load_model(copy)
-    assert message in str(caught.value)
-    assert str(caught.value).startswith(str(copy))
-    assert len(str(caught.value)) < 500
+def test_a_card_that_does_not_fit_its_weights_is_refused(hostile, change, message):
+    hostile.forge(change)
+    assert len(hostile.refused(message, load=load_model)) < 500
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers_are_refused(copy, value):
-    path = copy / "model.safetensors"
-    weights, facts = load_tensors(path)
-    name = sorted(weights)[3]
-    weights = {key: tensor.clone() for key, tensor in weights.items()}
-    weights[name].view(-1)[0] = value
-    save_tensors(path, weights, facts)
-    with pytest.raises(lt.InputError, match=f"{name}: holds NaN or infinite weights"):
-        lt.load(copy)
+def test_weights_that_are_no_numbers_are_refused(hostile, value):
+    hostile.no_numbers(value)
 
 
 @pytest.mark.parametrize("file", ["model.json", "model.safetensors", "tokenizer.model"])
-def test_a_pipe_or_a_device_in_a_files_place_is_not_read(copy, file):
-    (copy / file).unlink()
-    os.mkfifo(copy / file)
-    with pytest.raises(lt.InputError, match=r"no (such file|model here)"):
-        lt.load(copy)
-    (copy / file).unlink()
-    (copy / file).symlink_to("/dev/zero")
-    with pytest.raises(lt.InputError, match=r"no (such file|model here)"):
-        lt.load(copy)
+def test_a_pipe_or_a_device_in_a_files_place_is_not_read(hostile, file):
+    hostile.no_file(file)
 
 
 def test_the_weights_of_another_model_are_refused(copy):

@@ -371,7 +371,7 @@ def test_lite_table_prints_names_text_markdown_and_json(capfdbinary):
 
 
 def test_lite_table_refuses_what_contradicts(capfd):
-    assert main(["table", "iwslt14", "--json", "--markdown"]) == 1
+    assert main(["table", "iwslt14", "--json", "--markdown"]) == 2
     assert capfd.readouterr().err == "error: --markdown: contradicts --json; give one of them\n"
 
 

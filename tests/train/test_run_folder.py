@@ -122,6 +122,16 @@ def test_more_updates_need_no_flag(run):
     assert train(override(recipe, ["train.updates=14"]), folder).update == 14
 
 
+@pytest.mark.parametrize("setting", ["search.beam=2", "search.length_penalty=0.6", "search.longest=9"])
+def test_another_search_needs_no_flag_and_becomes_the_model_s(run, setting):
+    recipe, folder = run
+    before, changed = weights(folder), override(recipe, [setting])
+    assert train(changed, folder).update == recipe.train.updates
+    assert read_recipe(folder) == changed
+    assert load(folder).search == changed.search != recipe.search
+    assert all(torch.equal(weights(folder)[name], tensor) for name, tensor in before.items())
+
+
 def test_a_preparation_that_is_refused_leaves_the_run_as_it_was(run):
     recipe, folder = run
     before = content(folder)

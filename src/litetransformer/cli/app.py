@@ -1,4 +1,4 @@
-"""The verbs of ``lite``, and how everything that goes wrong becomes one line and an exit status."""
+"""The verbs of ``lite``, and what surrounds each of them: signals, pipes, and a line for what goes wrong."""
 
 import contextlib
 import logging
@@ -8,17 +8,21 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import cyclopts
-from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnknownCommandError, UnknownOptionError
 
-from litetransformer.core.errors import InputError, nearest
+from litetransformer.cli.errors import Stopped, explain
 
-FLAGS = ["--help", "--version", "--debug"]
-FAILED, MISUSED, CLOSED_PIPE = 1, 2, 128 + signal.SIGPIPE
+CLOSED_PIPE = 128 + signal.SIGPIPE
+FORMER = {
+    "--output": "--out",
+    "--min-length": "--shortest",
+    "--max-length": "--longest",
+    "--samples": "--n-best",
+}
+"""Names that options had in some verbs, which are understood in all."""
 
 HELP = """\
 Small, fast models that translate, summarize and write: the Lite Transformer.
@@ -46,8 +50,9 @@ EPILOGUE = """\
 --debug, with any verb, shows where in the program an error came from.
 
 What goes wrong is one line on stderr: error: FILE[:LINE][:FIELD]: what; remedy
-The exit status is then 1, or 2 for a mistake on the command line, 130 after
-Ctrl-C, 143 after SIGTERM, and 141, silently, when the reader of a pipe has gone."""
+The exit status is then 1, or 2 where an option, an argument or the verb is wrong
+and not what it names, 130 after Ctrl-C, 143 after SIGTERM, and 141, silently,
+when the reader of a pipe has gone."""
 
 
 def _version() -> str:
@@ -93,13 +98,9 @@ for _order, (_verb, _place) in enumerate(VERBS.items()):
     app.command(f"litetransformer.cli.{_place}", name=_verb, sort_key=_order, help_epilogue="")
 
 
-class Stopped(BaseException):
-    """SIGTERM came, outside of training, which has its own way to stop."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of ``lite`` with `arguments`, or with those of the process."""
-    arguments, debug = _take_debug(sys.argv[1:] if arguments is None else arguments)
+    arguments, debug = _read(sys.argv[1:] if arguments is None else arguments)
     try:
         with _quiet_libraries(debug), _stopped_by_sigterm():
             if not arguments or arguments[0].startswith("-"):
@@ -125,78 +126,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def explain(error: BaseException) -> tuple[str, int]:
-    """What to say of `error`, in one line, and the exit status that it means."""
-    from litetransformer.train.signals import Interrupted
+def _read(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """`arguments` with options by the names they have now, and apart ``--debug``, which goes with every verb.
 
-    status = FAILED
-    match error:
-        case InputError(__cause__=OSError() as cause) if (file := _file_in_the_way(cause)) is not None:
-            line = str(InputError("is a file, not a folder", path=file, remedy="name a folder"))
-        case InputError():
-            line = str(error)
-        case CycloptsError():
-            line, status = _misuse(error), MISUSED
-        case Interrupted():
-            line, status = str(error), 128 + error.number
-        case KeyboardInterrupt():
-            line, status = "stopped by SIGINT", 128 + signal.SIGINT
-        case Stopped():
-            line, status = "stopped by SIGTERM", 128 + signal.SIGTERM
-        case OSError():
-            line = str(InputError(error.strerror or str(error), path=error.filename))
-        case ValueError():
-            line = str(error)
-        case _ if _out_of_memory(error):
-            line = (
-                "out of memory; lower train.batch_tokens (training) or --batch-tokens (translate, summarize, "
-                "generate, perplexity)"
-            )
-        case _:
-            line = f"{type(error).__name__}: {error}; this is a fault of litetransformer, --debug shows where"
-    # Whatever a library wrote, it is one line, and free of terminal codes.
-    return str(InputError(" ".join(part.strip() for part in line.splitlines()))), status
-
-
-def _file_in_the_way(error: OSError) -> Path | None:
-    """The file that stands where a folder is needed, if that is what `error` is about."""
-    if not isinstance(error, FileExistsError | NotADirectoryError) or not isinstance(error.filename, str):
-        return None
-    path = Path(error.filename)
-    return next((place for place in (path, *path.parents) if place.is_file()), None)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    # PyTorch says so by a class of its own on the GPU, and by a plain RuntimeError on the CPU.
-    of_torch = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and of_torch)
-
-
-def _misuse(error: CycloptsError) -> str:
-    match error:
-        case UnknownCommandError() if error.unused_tokens:
-            given = error.unused_tokens[0]
-            option = given.startswith("-")
-            what, known = ("no such option", FLAGS) if option else ("no such verb", [*VERBS])
-            return str(InputError(what, path=given, remedy=nearest(given, known)))
-        case UnknownOptionError():
-            given = (error.token.keyword or error.token.value).partition("=")[0]
-            known = [
-                name for argument in error.argument_collection if argument.parse for name in argument.names
-            ]
-            return str(InputError("no such option", path=given, remedy=nearest(given, known)))
-        case MissingArgumentError() if error.argument is not None:
-            verb = " ".join(error.command_chain or ())
-            remedy = f"`lite {verb} --help` says what it is for"
-            return str(InputError("needs a value", path=error.argument.name, remedy=remedy))
-    return str(error).rstrip(".")
-
-
-def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
-    """`arguments` without ``--debug``, which goes with every verb; what follows ``--`` is text."""
+    What follows ``--`` is text.
+    """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     options = [argument for argument in arguments[:end] if argument != "--debug"]
-    return [*options, *arguments[end:]], len(options) < end
+    named = [argument.partition("=") for argument in options]
+    renamed = ["".join((FORMER.get(name, name), *value)) for name, *value in named]
+    return [*renamed, *arguments[end:]], len(options) < end
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 
 from litetransformer.cli.options import OUTPUT, Device, Json, Quiet, Threads, device_for, use_threads
 from litetransformer.cli.output import json_line, write_table, write_text
+from litetransformer.cli.writing import refuse_idle, with_options
 from litetransformer.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -98,6 +99,9 @@ def compress(
     if is_file(folder):
         raise InputError("is compressed already", path=folder, remedy="name the folder it was made from")
     _check(out, target_size, ratio, rate, table_rate)
+    if not updates:
+        training = {"train_source": train_source, "train_target": train_target}
+        refuse_idle(training, "without --updates", "add --updates")
     wanted = None if target_size is None else _bytes(target_size)
     plan = _plan(bits, table_bits, rate, table_rate, sparsity, updates)
 
@@ -210,15 +214,17 @@ def _plan(
 ) -> "Plan":
     from litetransformer.tasks.compression_record import Plan
 
-    bits = Plan.bits if bits is None else bits
     rate = Plan.rate if rate is None else rate
-    return Plan(
-        bits=bits,
-        table_bits=bits if table_bits is None else table_bits,
-        rate=rate,
-        table_rate=rate / 4 if table_rate is None else table_rate,
-        sparsity=sparsity,
-        updates=updates,
+    return with_options(
+        Plan(),
+        {
+            "bits": bits,
+            "table_bits": bits if table_bits is None else table_bits,
+            "rate": rate,
+            "table_rate": rate / 4 if table_rate is None else table_rate,
+            "sparsity": sparsity,
+            "updates": updates,
+        },
     )
 
 

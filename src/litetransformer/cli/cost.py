@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 
 from litetransformer.cli.options import Json
 from litetransformer.cli.output import json_line, write_text
+from litetransformer.cli.writing import refuse_idle
 from litetransformer.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def cost(
     from litetransformer.inspect.prices import read_prices
     from litetransformer.tasks.bill import bill, ledger_of
 
+    if intensity is not None:
+        refuse_idle({"region": region}, "with --intensity")
     ledger, table = ledger_of(folder), read_prices(prices)
     try:
         table.intensity(region)

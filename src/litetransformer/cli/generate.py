@@ -20,9 +20,10 @@ from litetransformer.cli.writing import (
     check_output,
     check_text,
     groups_of,
+    refuse_idle,
+    with_options,
     write_answers,
 )
-from litetransformer.core.errors import InputError
 
 if TYPE_CHECKING:
     from litetransformer.tasks.text_model import Generated
@@ -49,10 +50,10 @@ def generate(
         int | None,
         Parameter(group=SEARCH, help="in place of drawing, find the likeliest text, this many kept"),
     ] = None,
-    samples: Annotated[
+    n_best: Annotated[
         int, Parameter(validator=Number(gte=1), help="texts for each prompt; with --beam the best ones")
     ] = 1,
-    output: OutputFile = None,
+    out: OutputFile = None,
     scores: Annotated[bool, Parameter(group=OUTPUT, help="print scores too, in the form above")] = False,
     json: JsonLines = False,
     batch_tokens: Annotated[
@@ -72,10 +73,10 @@ def generate(
     beginning of a line. Its text leaves as soon as its line has come. What is
     drawn for a prompt follows from --seed and the prompt's number alone.
 
-      lite generate --model runs/lm --prompt 'The temple was' --samples 3
+      lite generate --model runs/lm --prompt 'The temple was' --n-best 3
       lite generate --model runs/lm --top-p 0.9 --seed 7 < prompts.txt
 
-    Prints the texts, prompt and all, a line each. With --samples above 1 or
+    Prints the texts, prompt and all, a line each. With --n-best above 1 or
     --scores:
 
       PROMPT NUMBER ||| TEXT ||| SCORE
@@ -85,21 +86,21 @@ def generate(
     objects with `text`, `score`, `tokens` (how many were written) and `finished`
     (false where --tokens ended it).
     """
-    check_output(output, None)
+    check_output(out, None)
     check_text(prompt, "--prompt")
     drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-    for name, value in {**drawing, "seed": seed}.items():
-        if beam is not None and value is not None:
-            option = f"--{name.replace('_', '-')}"
-            raise InputError("changes nothing with --beam", path=option, remedy="leave one out")
+    if beam is not None:
+        refuse_idle({**drawing, "seed": seed}, "with --beam")
+    if json:
+        refuse_idle({"scores": scores}, "with --json, which has them")
     options: dict[str, Any] = {"tokens": tokens, "batch_tokens": batch_tokens}
-    chosen: dict[str, Any] = {name: value for name, value in drawing.items() if value is not None}
     from litetransformer.decode.options import SamplingOptions, SearchOptions
 
     if beam is not None:
-        options["search"] = SearchOptions(beam=beam, n_best=samples)
+        options["search"] = with_options(SearchOptions(), {"beam": beam, "n_best": n_best})
     else:
-        options |= {"sampling": SamplingOptions(**chosen, samples=samples), "seed": seed or 0}
+        options["sampling"] = with_options(SamplingOptions(), {**drawing, "samples": n_best})
+        options["seed"] = seed or 0
 
     use_threads(threads)
     from litetransformer.tasks.text_model import load
@@ -112,12 +113,12 @@ def generate(
     def shown(number: int, text: str, found: list["Generated"]) -> list[str]:
         if json:
             return [json_line({"prompt": text, "texts": [_as_json(one) for one in found]})]
-        if scores or samples > 1:
+        if scores or n_best > 1:
             return [f"{number} ||| {one.text} ||| {one.score:.4f}" for one in found]
         return [found[0].text]
 
     groups: Iterable[Sequence[str]] = [prompt] if prompt else groups_of(None)
-    write_answers(groups, answer, shown, output)
+    write_answers(groups, answer, shown, out)
 
 
 def _as_json(one: "Generated") -> dict[str, Any]:

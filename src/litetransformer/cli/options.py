@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
+from litetransformer.core.cores import usable_cores
 from litetransformer.core.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import torch
+
+    from litetransformer.tasks.recipe import AnyRecipe
 
 MACHINE = Group("Machine", sort_key=3)
 OUTPUT = Group("Output", sort_key=4)
@@ -64,7 +67,7 @@ def use_threads(threads: int | None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    free = usable_cores()
     if threads is not None and threads > free:
         cores = "1 core" if free == 1 else f"{free} cores"
         raise InputError(f"{threads} threads for {cores}", path="--threads", remedy=f"give at most {free}")
@@ -83,12 +86,16 @@ def device_for(name: str) -> "torch.device":
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
-def unknown_recipe(name: str) -> InputError:
-    """What to say of a name that is neither a recipe nor a folder with a model or a run."""
+def preset_called(name: str) -> "AnyRecipe":
+    """The preset called `name`, which is no recipe and no folder; InputError where it is no preset either."""
     from litetransformer import recipes
 
-    return InputError(
-        "neither a recipe nor a folder with a model or a training run",
-        path=name,
-        remedy=nearest(name, recipes.names()),
-    )
+    try:
+        return recipes.preset(name)
+    except InputError as error:
+        known = [*recipes.names(), *recipes.PRESETS, *recipes.LANGUAGE_PRESETS]
+        raise InputError(
+            "neither a recipe nor a preset, nor a folder with a model or a training run",
+            path=name,
+            remedy=nearest(name, known),
+        ) from error

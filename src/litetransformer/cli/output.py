@@ -11,7 +11,7 @@ from litetransformer.core.errors import InputError
 def stdout() -> BinaryIO:
     """The process's stdout for bytes: text must leave with its own line ends, not the platform's."""
     if sys.stdout is None:
-        raise InputError("closed", path="<stdout>", remedy="leave it open, or name a file with --output")
+        raise InputError("closed", path="<stdout>", remedy="leave it open, or name a file with --out")
     return sys.stdout.buffer
 
 

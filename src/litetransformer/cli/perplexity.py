@@ -9,14 +9,11 @@ from cyclopts.validators import Number
 
 from litetransformer.cli.options import MACHINE, Device, Json, Threads, device_for, use_threads
 from litetransformer.cli.output import json_line, write_table, write_text
-from litetransformer.cli.writing import groups_of
+from litetransformer.cli.writing import InputFile, groups_of
 
 
 def perplexity(
-    text: Annotated[
-        Path, Parameter(allow_leading_hyphen=True, help="file to predict, .gz and .xz too; - is stdin")
-    ],
-    /,
+    input: Annotated[InputFile, Parameter(help="file to predict, .gz and .xz too; - is stdin")],
     *,
     model: Annotated[Path, Parameter(help="folder of the model")],
     window: Annotated[
@@ -55,7 +52,7 @@ def perplexity(
     words, tokens and unknown words. With --json, an object with per_token,
     per_word, bits_per_token, bits_per_character, nats and these numbers.
     """
-    groups = groups_of(None if str(text) == "-" else text)
+    groups = groups_of(input)
     use_threads(threads)
     from litetransformer.tasks.text_model import load
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from litetransformer.cli.options import Json, Settings, unknown_recipe
+from litetransformer.cli.options import Json, Settings, preset_called
 from litetransformer.cli.output import json_line, millions, write_table, write_text
 from litetransformer.core.errors import InputError
 
@@ -22,7 +22,7 @@ _LENGTHS = (30, 30)
 
 
 def profile(
-    recipe: Annotated[str, Parameter(help="name of a recipe, or folder of a model")],
+    recipe: Annotated[str, Parameter(help="name of a recipe or preset, or folder of a model")],
     /,
     *,
     source_tokens: Annotated[
@@ -59,6 +59,8 @@ def profile(
     if len(sizes) == 1 and source_vocabulary is not None:
         what, remedy = "a language model has one vocabulary", "give --target-vocabulary"
         raise InputError(what, path="--source-vocabulary", remedy=remedy)
+    if len(sizes) == 1 and source_tokens is not None:
+        raise InputError("a language model has no source", path="--source-tokens", remedy="leave it out")
     given = (source_vocabulary, target_vocabulary)[-len(sizes) :]
     sizes = tuple(own or size for own, size in zip(given, sizes, strict=True))
     lengths = {"source_tokens": source_tokens or source, "target_tokens": target_tokens or target}
@@ -123,7 +125,7 @@ def _model(
     elif (folder / RECIPE).is_file():
         recipe = override(read_recipe(folder), settings)
     else:
-        raise unknown_recipe(name)
+        recipe = override(preset_called(name), settings)
     expect = recipe.expect
     lengths = _LENGTHS if expect is None else (expect.source_tokens, expect.target_tokens)
     return recipe.model, recipe.vocabularies(), lengths

@@ -1,10 +1,12 @@
 """``lite quickstart``: from nothing to translations."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from litetransformer.cli.options import OUTPUT, Json, Threads, use_threads
 from litetransformer.cli.output import json_line, write_text
@@ -17,7 +19,9 @@ def quickstart(
         Parameter(help="your own text: .txt of one side, or both in one .tsv, .jsonl or .parquet"),
     ] = None,
     target: Annotated[Path | None, Parameter(help="its translations, where --source holds one side")] = None,
-    minutes: Annotated[float, Parameter(help="about how long it may take")] = 4.0,
+    minutes: Annotated[
+        float, Parameter(validator=Number(gt=0, lt=math.inf), help="about how long it may take")
+    ] = 4.0,
     threads: Threads = None,
     out: Annotated[Path, Parameter(group=OUTPUT, help="folder for texts and models")] = Path("quickstart"),
     json: Json = False,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from litetransformer.cli.options import Json, Settings, unknown_recipe
+from litetransformer.cli.options import Json, Settings, preset_called
 from litetransformer.cli.output import json_line, write_table, write_text
 from litetransformer.core.spec import Spec, to_json
 
@@ -64,18 +64,19 @@ def _score(row: dict[str, Any]) -> str:
 
 
 def show(
-    recipe: Annotated[str, Parameter(help="name of a recipe, or folder of a run or model")],
+    recipe: Annotated[str, Parameter(help="name of a recipe or preset, or folder of a run or model")],
     /,
     *,
     settings: Settings = (),
     json: Json = False,
 ) -> None:
-    """Show every field of a recipe, of a run's recipe, or of a model.
+    """Show every field of a recipe, preset, run or model.
 
     For example:
 
       lite show iwslt14-de-en/lite-160
       lite show iwslt14-de-en/lite-160 --set train.schedule.peak=3e-4
+      lite show lite-160
       lite show runs/160 --json
 
     Prints what the recipe is, then a line FIELD = VALUE for each field. The
@@ -107,7 +108,7 @@ def _named(name: str) -> tuple[str, Spec]:
         return "", read_recipe(folder)
     if is_model(folder):
         return "", read_card(folder)
-    raise unknown_recipe(name)
+    return "", preset_called(name)
 
 
 def _fields(spec: Spec, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from litetransformer.cli.options import Device, Json, Language, Threads, device_for, use_threads
 from litetransformer.cli.output import json_line, write_text
+from litetransformer.cli.writing import refuse_idle
 from litetransformer.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def score(
         Language | None, Parameter(help="of what was written [default: the model's, or en]")
     ] = None,
     baseline: Annotated[Path | None, Parameter(help="what another system wrote, to compare with")] = None,
-    device: Device = "auto",
+    device: Device | None = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -71,6 +72,8 @@ def score(
         raise InputError("one of these is needed", path="--hypothesis or --model", remedy="give exactly one")
     if (source is None) != (model is None):
         raise InputError("--model and --source belong together", path="--source", remedy="give both or none")
+    if model is None:
+        refuse_idle({"device": device, "threads": threads}, "without --model")
     if baseline is not None and mode not in (None, "sacrebleu"):
         raise InputError("compares by sacreBLEU only", path="--baseline", remedy="leave out --mode")
     texts = [path for path in (hypothesis or source, baseline, *reference) if path is not None]
@@ -81,7 +84,7 @@ def score(
         use_threads(threads)
         from litetransformer.tasks.load import load_writer
 
-        writer = load_writer(model, device=device_for(device))
+        writer = load_writer(model, device=device_for(device or "auto"))
         assert writer.card is not None
         language = language or writer.card.target_language
         if mode is None and baseline is None and writer.card.task == "summarization":

@@ -1,7 +1,6 @@
 """``lite summarize``: documents in, summaries out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,54 +9,36 @@ from cyclopts import Parameter
 from litetransformer.cli.options import Device, Threads, device_for, use_threads
 from litetransformer.cli.output import json_line
 from litetransformer.cli.writing import (
-    SEARCH,
+    STDIN,
     BatchTokens,
     Beam,
+    InputFile,
     JsonLines,
     LengthPenalty,
+    Longest,
     NoRepeatNgram,
     OutputFile,
+    Shortest,
     as_json,
     check_output,
     groups_of,
+    with_options,
     write_answers,
 )
 
 if TYPE_CHECKING:
     from litetransformer.tasks.text_to_text import Output
 
-STDIN = Path("-")
-
-
-def _no_option(_type: object, path: Path) -> None:
-    # What lets a lone hyphen through lets every word through that begins with one.
-    if str(path).startswith("-") and path != STDIN:
-        raise ValueError("no such option; `lite summarize --help` lists them")
-
 
 def summarize(
-    documents: Annotated[
-        Path,
-        Parameter(
-            help="file to summarize; .gz and .xz too; - is stdin",
-            allow_leading_hyphen=True,
-            validator=_no_option,
-        ),
-    ] = STDIN,
-    /,
+    input: Annotated[InputFile, Parameter(help="file to summarize; .gz and .xz too; - is stdin")] = STDIN,
     *,
     model: Path,
-    output: OutputFile = None,
+    out: OutputFile = None,
     beam: Beam = None,
     length_penalty: LengthPenalty = None,
-    shortest: Annotated[
-        int | None,
-        Parameter(name=("--shortest", "--min-length"), group=SEARCH, help="fewest tokens of a summary"),
-    ] = None,
-    longest: Annotated[
-        int | None,
-        Parameter(name=("--longest", "--max-length"), group=SEARCH, help="most tokens of a summary"),
-    ] = None,
+    shortest: Shortest = None,
+    longest: Longest = None,
     no_repeat_ngram: NoRepeatNgram = None,
     json: JsonLines = False,
     batch_tokens: BatchTokens = 4096,
@@ -73,7 +54,7 @@ def summarize(
 
       lite summarize --model runs/mail mails.txt > subjects.txt
       lite summarize --model runs/news --shortest 20 --longest 60 < news.txt
-      lite summarize --model runs/news news.txt --json --output news.jsonl
+      lite summarize --model runs/news news.txt --json --out news.jsonl
 
     Prints the summaries, a line each. With --json, a line is an object with
     `source` and `summaries`, a list of one object with `text` and `score`, the
@@ -84,21 +65,20 @@ def summarize(
     model
         folder of the model
     """
-    source = None if documents == STDIN else documents
-    check_output(output, source)
+    check_output(out, input)
     search = {
         "beam": beam,
         "length_penalty": length_penalty,
         "shortest": shortest,
         "longest": longest,
         "no_repeat_ngram": no_repeat_ngram,
+        "n_best": 1,
     }
     use_threads(threads)
     from litetransformer.tasks.summarizer import load
 
     summarizer = load(model, device=device_for(device))
-    chosen = {name: value for name, value in search.items() if value is not None}
-    summarizer.search = replace(summarizer.search, **chosen, n_best=1)  # type: ignore[arg-type]
+    summarizer.search = with_options(summarizer.search, search)
 
     def answer(lines: Sequence[str], _before: int) -> list[list["Output"]]:
         return summarizer.summaries(lines, batch_tokens=batch_tokens)
@@ -106,4 +86,4 @@ def summarize(
     def shown(_number: int, document: str, summaries: list["Output"]) -> list[str]:
         return [json_line(as_json(document, "summaries", summaries))] if json else [summaries[0].text]
 
-    write_answers(groups_of(source), answer, shown, output)
+    write_answers(groups_of(input), answer, shown, out)

@@ -33,6 +33,8 @@ def table(
 
     if json and markdown:
         raise InputError("contradicts --json", path="--markdown", remedy="give one of them")
+    if name is None and markdown:
+        raise InputError("changes nothing without a table", path="--markdown", remedy="name one")
     if name is None:
         write_text(json_line(tables.names()) if json else "\n".join(tables.names()))
         return

@@ -61,13 +61,16 @@ class Texts:
     offline: Annotated[bool, Parameter(help="fail rather than reach the network")] = False
 
     def given(self) -> list[str]:
-        """The options that the user gave, as they are written."""
+        """The options that the user gave, as they are written; InputError for one that is empty."""
         languages = {"from_language": "--from", "to_language": "--to"}
-        return [
-            languages.get(field.name, f"--{field.name.replace('_', '-')}")
+        values = {
+            languages.get(field.name, f"--{field.name.replace('_', '-')}"): getattr(self, field.name)
             for field in fields(self)
-            if getattr(self, field.name)
-        ]
+        }
+        for option, value in values.items():
+            if value == "":
+                raise InputError("is empty", path=option, remedy="give a value, or leave it out")
+        return [option for option, value in values.items() if value not in (None, False)]
 
 
 NO_TEXTS = Texts()

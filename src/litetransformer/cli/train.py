@@ -129,8 +129,8 @@ def train(
 
     The same command again goes on where the run was, to the very same weights;
     so does `lite train --out OUT` alone. Ctrl-C and SIGTERM save first. More
-    updates, or another patience, may be --set at any time; another change needs
-    --accept-changes.
+    updates, another patience or another search may be --set at any time, for
+    they change no update that is made; another change needs --accept-changes.
 
       lite train iwslt14-de-en/lite-160 --out runs/160 --download
       lite train iwslt14-de-en/lite-160 --out runs/160 --data ~/iwslt

@@ -1,7 +1,7 @@
 """``lite translate``: lines in, translations out."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,11 +15,14 @@ from litetransformer.cli.writing import (
     SEARCH,
     BatchTokens,
     Beam,
+    InputFile,
     JsonLines,
     LengthPenalty,
+    Longest,
     NoRepeatNgram,
     OutputFile,
     Seed,
+    Shortest,
     Temperature,
     TopK,
     TopP,
@@ -27,14 +30,15 @@ from litetransformer.cli.writing import (
     check_output,
     check_text,
     groups_of,
+    refuse_idle,
+    with_options,
     write_answers,
 )
 from litetransformer.core.errors import InputError
 
 if TYPE_CHECKING:
-    from litetransformer.decode.options import SamplingOptions
+    from litetransformer.decode.options import SamplingOptions, SearchOptions
     from litetransformer.tasks.text_to_text import Output
-    from litetransformer.tasks.translator import Translator
 
 
 def translate(
@@ -48,15 +52,17 @@ def translate(
         Language | None,
         Parameter(name="--to", help="language to translate into, en or de, without --model"),
     ] = None,
-    input: Annotated[Path | None, Parameter(help="file to translate; .gz and .xz too")] = None,
-    output: OutputFile = None,
+    input: Annotated[
+        InputFile | None, Parameter(help="file to translate; .gz and .xz too; - is stdin")
+    ] = None,
+    out: OutputFile = None,
     beam: Beam = None,
     length_penalty: LengthPenalty = None,
     n_best: Annotated[
         int, Parameter(group=SEARCH, validator=Number(gte=1), help="translations of each line")
     ] = 1,
-    min_length: Annotated[int | None, Parameter(group=SEARCH, help="fewest tokens of a translation")] = None,
-    max_length: Annotated[int | None, Parameter(group=SEARCH, help="most tokens of a translation")] = None,
+    shortest: Shortest = None,
+    longest: Longest = None,
     no_repeat_ngram: NoRepeatNgram = None,
     prefix: Annotated[
         str | None, Parameter(group=SEARCH, help="text that every translation begins with")
@@ -85,7 +91,7 @@ def translate(
 
       lite translate --to en 'Guten Morgen, wie geht es dir?'
       lite translate --model runs/160 < news.de > news.en
-      lite translate --model runs/160 --input news.de --output news.en --beam 8
+      lite translate --model runs/160 --input news.de --out news.en --beam 8
 
     Prints the translations, a line each. With --n-best above 1 or --scores:
 
@@ -104,27 +110,27 @@ def translate(
     """
     if text and input is not None:
         raise InputError("is given beside TEXT", path="--input", remedy="give one of them")
-    check_output(output, input)
-    chosen_model = _model(model, from_language, to_language)
+    check_output(out, input)
     check_text(text, "TEXT")
     check_text([prefix or ""], "--prefix")
-    search: dict[str, Any] = {
-        "beam": beam,
-        "length_penalty": length_penalty,
-        "shortest": min_length,
-        "longest": max_length,
-        "no_repeat_ngram": no_repeat_ngram,
-    }
-    drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    _refuse_idle(sample, search, drawing)
+    searching = {"beam": beam, "length_penalty": length_penalty}
+    limits = {"shortest": shortest, "longest": longest, "no_repeat_ngram": no_repeat_ngram}
+    drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    if sample:
+        refuse_idle(searching, "with --sample")
+    else:
+        refuse_idle({**drawing, "seed": seed}, "without --sample", "add --sample")
+    if json:
+        refuse_idle({"scores": scores}, "with --json, which has them")
+    chosen_model = _model(model, from_language, to_language)
 
     use_threads(threads)
     from litetransformer.tasks.translator import load
 
     translator = load(chosen_model, device=device_for(device))
-    chosen = {name: value for name, value in search.items() if value is not None}
-    translator.search = replace(translator.search, **chosen, n_best=1 if sample else n_best)
-    sampling = _sampling(translator, n_best, drawing) if sample else None
+    best = None if sample else n_best
+    translator.search = with_options(translator.search, {**searching, **limits, "n_best": best})
+    sampling = _sampling(translator.search, {**drawing, "samples": n_best}) if sample else None
 
     def answer(lines: Sequence[str], before: int) -> list[list["Output"]]:
         # What is drawn for a line follows from its number in the whole input, not in its group.
@@ -139,7 +145,7 @@ def translate(
             return [f"{number} ||| {one.text} ||| {one.score:.4f}" for one in translations]
         return [translations[0].text]
 
-    write_answers([text] if text else groups_of(input), answer, shown, output)
+    write_answers([text] if text else groups_of(input), answer, shown, out)
 
 
 def _model(model: Path | None, source: str | None, target: str | None) -> Path:
@@ -158,24 +164,9 @@ def _model(model: Path | None, source: str | None, target: str | None) -> Path:
     return model
 
 
-def _sampling(translator: "Translator", samples: int, drawing: dict[str, Any]) -> "SamplingOptions":
+def _sampling(search: "SearchOptions", drawing: dict[str, Any]) -> "SamplingOptions":
     """Sampling that keeps to the limits of the model's search."""
     from litetransformer.decode.options import DecodingOptions, SamplingOptions
 
-    limits = {field.name: getattr(translator.search, field.name) for field in fields(DecodingOptions)}
-    chosen = {name: value for name, value in drawing.items() if value is not None and name != "seed"}
-    return SamplingOptions(**limits, **chosen, samples=samples)
-
-
-def _refuse_idle(sample: bool, search: dict[str, Any], drawing: dict[str, Any]) -> None:
-    """InputError for an option that would change nothing."""
-    for name, value in drawing.items():
-        if value is not None and not sample:
-            raise InputError(
-                "changes nothing without --sample", path=f"--{name.replace('_', '-')}", remedy="add --sample"
-            )
-    for name in ("beam", "length_penalty"):
-        if search[name] is not None and sample:
-            raise InputError(
-                "changes nothing with --sample", path=f"--{name.replace('_', '-')}", remedy="leave one out"
-            )
+    limits = {field.name: getattr(search, field.name) for field in fields(DecodingOptions)}
+    return with_options(SamplingOptions(**limits), drawing)

@@ -1,35 +1,52 @@
 """What the verbs share that write a text for each line: options of the search, lines in and lines out."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
+from litetransformer.cli.errors import NoOptionError
 from litetransformer.cli.lines import lines_as_they_come, lines_of_file
 from litetransformer.cli.options import MACHINE, OUTPUT
 from litetransformer.cli.output import write
 from litetransformer.core.errors import InputError
+from litetransformer.core.spec import Spec
 
 if TYPE_CHECKING:
     from litetransformer.tasks.text_to_text import Output
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Spec)
 
 SEARCH = Group("Search", sort_key=1)
 SAMPLING = Group("Sampling", sort_key=2)
-STDIN = 0
+STDIN = Path("-")
+OPTIONS = {"samples": "--n-best"}
+"""Options that are not called as the field that they set."""
 
+
+def _no_option(_type: object, path: Path | None) -> None:
+    # What lets a lone hyphen through lets every word through that begins with one.
+    if str(path).startswith("-") and path != STDIN:
+        raise NoOptionError(str(path))
+
+
+InputFile = Annotated[Path, Parameter(name="--input", allow_leading_hyphen=True, validator=_no_option)]
 OutputFile = Annotated[
-    Path | None, Parameter(group=OUTPUT, help="file to write, which appears once it is complete")
+    Path | None,
+    Parameter(name="--out", group=OUTPUT, help="file to write, which appears once it is complete"),
 ]
 JsonLines = Annotated[bool, Parameter(group=OUTPUT, help="print one JSON object a line")]
 Beam = Annotated[int | None, Parameter(group=SEARCH, help="hypotheses kept; 1 is greedy search")]
 LengthPenalty = Annotated[
     float | None, Parameter(group=SEARCH, help="scores are divided by length to this power")
 ]
+Shortest = Annotated[int | None, Parameter(group=SEARCH, help="fewest tokens of what is written")]
+Longest = Annotated[int | None, Parameter(group=SEARCH, help="most tokens of what is written")]
 NoRepeatNgram = Annotated[
     int | None, Parameter(group=SEARCH, help="let no N tokens in a row come twice; 0 lets them")
 ]
@@ -56,7 +73,35 @@ BatchTokens = Annotated[
 
 def groups_of(path: Path | None) -> Iterator[list[str]]:
     """The lines of a file, or of stdin as they come, in groups."""
-    return lines_as_they_come(STDIN) if path is None else lines_of_file(path)
+    return lines_as_they_come(0) if path in (None, STDIN) else lines_of_file(path)
+
+
+def with_options(options: S, given: Mapping[str, Any]) -> S:
+    """`options` with what was given on the command line, by field; None was not.
+
+    Raises InputError naming the option for a value that it can't have.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return replace(options, **chosen)
+    except ValueError as error:
+        what, _, remedy = str(error).partition("; ")
+        name = what.partition("=")[0]
+        raise InputError(
+            what, path=_option(name if name in chosen else next(iter(chosen))), remedy=remedy
+        ) from error
+
+
+def refuse_idle(given: Mapping[str, Any], beside: str, remedy: str = "leave one out") -> None:
+    """Raise InputError for the first option, by field, that was given: it changes nothing `beside` this."""
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise InputError(f"changes nothing {beside}", path=_option(name), remedy=remedy)
+
+
+def _option(field: str) -> str:
+    """How the option for a field is written."""
+    return OPTIONS.get(field, f"--{field.replace('_', '-')}")
 
 
 def check_output(output: Path | None, source: Path | None) -> None:

@@ -4,8 +4,8 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,23 +34,24 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
             )
             raise InputError(what, path=path, remedy="name a file")
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=target.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
+    # The name is known before there is a file: a signal at any moment finds what to remove.
+    temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             yield file
             written = file.tell()
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files private; what users ask for follows their umask.
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(target)
+        temporary.replace(target)
         sync_folder(target.parent)
     except OSError as error:
         raise cannot_write(path, error, written) from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        # Where nothing can be written, there is nothing to remove, and the system may not even look.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -191,9 +192,3 @@ def cannot_write(path: Path, error: OSError, size: int = 0) -> InputError:
         room = f"at least {size:,} bytes are needed" if size else "the disk is full"
         return InputError(f"no room left on the disk: {room}", path=path, remedy="free some and run again")
     return InputError(error.strerror or str(error), path=path)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

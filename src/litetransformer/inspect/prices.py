@@ -70,7 +70,7 @@ class Prices(Spec):
 
     def intensity(self, region: str | None = None) -> Intensity:
         """The intensity of `region`, or of the table's own; InputError with the nearest name if unknown."""
-        wanted = region or self.region or DEFAULT_REGION
+        wanted = (self.region or DEFAULT_REGION) if region is None else region
         for intensity in self.regions:
             if intensity.region.casefold() == wanted.casefold():
                 return intensity

@@ -12,7 +12,7 @@ from litetransformer.tables.preparing import planning, preparing
 from litetransformer.tables.reproduce import reproduce
 from litetransformer.tables.shipped import shipped, shipped_making, shipped_tests
 from litetransformer.tables.specialisation import specialisation
-from litetransformer.tables.speed import training_speed
+from litetransformer.tables.speed import cpu_training, training_speed
 from litetransformer.tables.table import Table
 
 __all__ = ["Table", "names", "table"]
@@ -28,6 +28,7 @@ _OWN_FORM = {
     "shipped-making": shipped_making,
     "reproduce": reproduce,
     "training-speed": training_speed,
+    "cpu-training": cpu_training,
     "preparing": preparing,
     "planning": planning,
 }

@@ -1,5 +1,6 @@
-"""Training speed on a GPU, as benchmarks/training_speed.py measured it."""
+"""Training speed, as benchmarks/training_speed.py and cpu_training.py measured it."""
 
+import statistics
 from typing import Any
 
 from litetransformer.tables.results import results
@@ -41,3 +42,31 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         f"{ours['share_of_floor']:.0%}",
         *(f"{way['peak_bytes'] / 2**30:.1f}" if "peak_bytes" in way else NOT_RUN for way in (eager, ours)),
     )
+
+
+def cpu_training() -> Table:
+    """A row for each model and vocabulary: tokens a second with the loss at once and in chunks."""
+    found = results().get("cpu-training", {})
+    rows = [
+        (
+            str(row["width"]),
+            f"{row['vocabulary']:,}",
+            *(_spread(row["tokens_a_second"][way]) for way in ("at once", "in chunks")),
+            f"{row['times']:.2f}",
+        )
+        for row in found.get("rows", ())
+    ]
+    note = f"{NOT_RUN}."
+    if found:
+        note = f"{found['machine']}{', ' * bool(found['note'])}{found['note']}; one thread; PyTorch "
+        note += f"{found['torch']}, {found['date']}; {found['data']}; medians of turns (lowest to highest)."
+    return Table(
+        title="Training on a CPU: target tokens a second",
+        columns=("width", "vocabulary", "logits at once", "in chunks", "times"),
+        rows=tuple(rows),
+        notes=(note,),
+    )
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})"

@@ -3,10 +3,7 @@
 `verify` repeats the measurement that the file itself holds.
 """
 
-import contextlib
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,25 +12,22 @@ import torch
 from torch import Tensor
 
 from litetransformer.compress import pack, size
-from litetransformer.compress.pack import Pack, Packable, Plain
+from litetransformer.compress.pack import Pack, Packable
 from litetransformer.compress.prune import Curve, Masks, allocate, sweep
-from litetransformer.compress.quantize import Quantized, affine, codebook
+from litetransformer.compress.quantize import Quantized
 from litetransformer.compress.size import Size
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import write_atomically
-from litetransformer.data.store import TokenStore, write_sides, write_store
-from litetransformer.data.text_batching import SIDE
+from litetransformer.data.store import TokenStore
 from litetransformer.models.tensors import put_weights
 from litetransformer.tasks.compression_record import RECORD, Plan, Record, Stage, read_record
-from litetransformer.tasks.fine_tune import FineTuning, own_store, plan_of, training_of
+from litetransformer.tasks.compression_tensors import large_tensors, quantized, small
+from litetransformer.tasks.fine_tune import FineTuning, plan_of, training_of, tuning_store
 from litetransformer.tasks.load import load
 from litetransformer.tasks.model_folder import CARD, is_file
-from litetransformer.tasks.text_model import TextModel
 from litetransformer.tasks.yardstick import AnyModel, Quality, Texts, Yardstick, network_of
 from litetransformer.train.cost import COST, read_ledger
 
-SMALL = 1024
-"""Tensors of fewer weights, and all vectors, are not pruned and get no codebook: they weigh little."""
 SWEEP_LINES = 200
 LARGEST_RATE = 2.0
 TABLE_SHARE = 4
@@ -90,7 +84,7 @@ def compress(
     if target_size is not None and target_layers is not None:
         raise ValueError("give either target_size or target_layers")
     goal = Goal(bytes=target_size or target_layers, layers=target_layers is not None)
-    with _store(folder, model, train, plan.updates) as store, Yardstick(model, texts) as yardstick:
+    with tuning_store(folder, model, train, plan.updates) as store, Yardstick(model, texts) as yardstick:
         return _Work(folder, model, yardstick, store, tell).run(out, plan, goal, curves)
 
 
@@ -274,63 +268,3 @@ class _Work:
             raise InputError(what, path=out, remedy="ask for a little less")
         write_atomically(out, content)
         return Compressed(record=record, file=size.in_file(Pack(out), self.tables, total=len(content)))
-
-
-def large_tensors(weights: Mapping[str, Tensor]) -> list[str]:
-    """The names of the tensors that are pruned and have codebooks: no vectors and none of few weights."""
-    return [name for name, tensor in weights.items() if tensor.ndim > 1 and tensor.numel() >= SMALL]
-
-
-def quantized(weights: Mapping[str, Tensor], tables: frozenset[str], plan: Plan) -> dict[str, Packable]:
-    """Every tensor as a file made by `plan` has it, before fine-tuning."""
-    large = set(large_tensors(weights))
-
-    def found(name: str) -> Packable:
-        if name not in large:
-            return small(weights[name], plan)
-        bits, rate = plan.codes(table=name in tables)
-        return codebook(weights[name], bits=bits, rows=plan.rows, rate=rate)
-
-    # Sorting, most of the work, goes on in several threads at a time.
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        return dict(zip(weights, threads.map(found, weights), strict=True))
-
-
-def small(tensor: Tensor, plan: Plan) -> Quantized | Plain:
-    """A vector, or a tiny tensor, as the plan says."""
-    return affine(tensor) if plan.small == "affine" else Plain(weights=tensor, precision=plan.small)
-
-
-@contextlib.contextmanager
-def _store(folder: Path, model: AnyModel, train: Texts | None, updates: int) -> Iterator[TokenStore | None]:
-    """The tokens to fine-tune on, while the block runs; None where there are no updates to make."""
-    if not updates:
-        yield None
-        return
-    if train is None:
-        if (found := own_store(folder)) is None:
-            options = (
-                "--train-source" if isinstance(model, TextModel) else "--train-source and --train-target"
-            )
-            remedy = f"name {options}, or leave out --updates"
-            raise InputError("its training text is not here", path=folder, remedy=remedy)
-        yield found
-        return
-    if bool(train.target) == isinstance(model, TextModel):
-        what = "a language model has no target" if train.target else "the target is missing"
-        raise InputError(
-            what, path="--train-target", remedy="leave it out" if train.target else "name it too"
-        )
-    with tempfile.TemporaryDirectory(prefix="litetransformer-") as place:
-        where = Path(place) / "train"
-        if isinstance(model, TextModel):
-            lines = ((line,) for line in train.source)
-            yield write_sides(where, lines, {SIDE: model.tokenizer}, longest=None)
-            return
-        yield write_store(
-            where,
-            zip(train.source, train.target, strict=True),
-            model.source,
-            model.target,
-            truncate_source=model.truncate_source,
-        )

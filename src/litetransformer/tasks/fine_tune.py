@@ -1,6 +1,8 @@
 """A trained model trained a little more while it is compressed: zeros that grow, values that are shared."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -13,7 +15,7 @@ from litetransformer.compress.shared import SharedValues
 from litetransformer.core.errors import InputError
 from litetransformer.data.batching import BatchPlan, TrainingBatch
 from litetransformer.data.epochs import Batch
-from litetransformer.data.store import TokenStore
+from litetransformer.data.store import TokenStore, write_sides, write_store
 from litetransformer.data.text_batching import SIDE, TextPlan
 from litetransformer.models.language_model import LanguageModel
 from litetransformer.models.model import Model
@@ -21,6 +23,8 @@ from litetransformer.tasks.model_folder import LanguageCard, read_card
 from litetransformer.tasks.recipe import LanguageRecipe, Recipe
 from litetransformer.tasks.record import DATA
 from litetransformer.tasks.run import RECIPE, read_recipe
+from litetransformer.tasks.text_model import TextModel
+from litetransformer.tasks.yardstick import AnyModel, Texts
 from litetransformer.train.optimizer import Adam
 from litetransformer.train.prefetch import loaded
 from litetransformer.train.recipe import Training
@@ -182,3 +186,40 @@ def training_of(folder: Path, store: TokenStore) -> Training:
     if longest > training.batch_tokens:
         raise InputError(f"a line of {longest} tokens, more than a batch", path=folder / RECIPE)
     return training
+
+
+@contextlib.contextmanager
+def tuning_store(
+    folder: Path, model: AnyModel, train: Texts | None, updates: int
+) -> Iterator[TokenStore | None]:
+    """The tokens to fine-tune on, while the block runs; None where there are no updates to make."""
+    if not updates:
+        yield None
+        return
+    if train is None:
+        if (found := own_store(folder)) is None:
+            options = (
+                "--train-source" if isinstance(model, TextModel) else "--train-source and --train-target"
+            )
+            remedy = f"name {options}, or leave out --updates"
+            raise InputError("its training text is not here", path=folder, remedy=remedy)
+        yield found
+        return
+    if bool(train.target) == isinstance(model, TextModel):
+        what = "a language model has no target" if train.target else "the target is missing"
+        raise InputError(
+            what, path="--train-target", remedy="leave it out" if train.target else "name it too"
+        )
+    with tempfile.TemporaryDirectory(prefix="litetransformer-") as place:
+        where = Path(place) / "train"
+        if isinstance(model, TextModel):
+            lines = ((line,) for line in train.source)
+            yield write_sides(where, lines, {SIDE: model.tokenizer}, longest=None)
+            return
+        yield write_store(
+            where,
+            zip(train.source, train.target, strict=True),
+            model.source,
+            model.target,
+            truncate_source=model.truncate_source,
+        )

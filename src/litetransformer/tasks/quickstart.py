@@ -6,7 +6,7 @@ import itertools
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from litetransformer.models.presets import lite, transformer
 from litetransformer.models.seq2seq import Seq2Seq
 from litetransformer.tasks.prepare import prepare
 from litetransformer.tasks.quickstart_texts import Pairs, generated, own_text, write_splits
+from litetransformer.tasks.quickstart_words import about_stages, about_text, about_training, conclusion
 from litetransformer.tasks.recipe import Recipe, Vocabulary
 from litetransformer.tasks.run import RECIPE, read_recipe
 from litetransformer.tasks.translation import score_texts, train_translator
@@ -114,7 +115,7 @@ def quickstart(
     with only_writer(folder), _threads(threads or 1):
         splits = generated(seed) if source is None else own_text(source, target, seed)
         data = write_splits(folder / "text", splits, ("src", "tgt") if own else ("de", "en"))
-        echo(_about_text(splits, folder / "text", own))
+        echo(about_text(splits, folder / "text", own))
         size = _vocabulary_size(splits["train"]) if own else SIZES[0]
 
         def recipe(name: str, updates: int) -> Recipe:
@@ -133,12 +134,12 @@ def quickstart(
             fitting = int(TRAINING_SHARE * left / sum(each))
             updates = max(FEWEST_UPDATES, fitting if own else min(UPDATES, fitting))
             updates -= updates % VALIDATIONS
-            echo(_about_training(updates, each, own))
+            echo(about_training(updates, each, enough=None if own else UPDATES))
         watched = sorted(splits["valid"], key=lambda pair: len(pair[0]) > SHORT)[:SHOWN]
         results = {}
         for name in MODELS:
             stages = _Stages(folder / name, updates, watched if name == "lite" else [], echo)
-            echo(_about_stages(name, stages.watched))
+            echo(about_stages(name, stages.watched))
             progress = train_translator(
                 recipe(name, updates), folder / name, report=stages, watch=stages.watch
             )
@@ -153,7 +154,7 @@ def quickstart(
         seconds=round(time.monotonic() - began, 1),
         command=f"lite translate --model {shlex.quote(str(folder / 'lite'))} {shlex.quote(example)}",
     )
-    echo(_conclusion(result, own))
+    echo(conclusion(result, own))
     return result
 
 
@@ -251,56 +252,3 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _about_text(splits: Mapping[str, Pairs], folder: Path, own: bool) -> str:
-    kind = "of your" if own else "generated German-English"
-    return (
-        f"Text: {len(splits['train']):,} {kind} sentence pairs to learn from, {len(splits['valid']):,} to\n"
-        f"watch progress and {len(splits['test']):,} to test; these occur nowhere else. They are in {folder}."
-    )
-
-
-def _about_training(updates: int, each: Sequence[float], own: bool) -> str:
-    first, second = (f"{seconds * updates:.0f} s" for seconds in each)
-    return (
-        f"Models: a Lite Transformer and a plain Transformer of the same cost. {updates:,} updates of each\n"
-        f"take about {first} and {second} here. Ctrl-C stops; the same command goes on from there."
-    ) + (
-        ""
-        if own or updates == UPDATES
-        else f"\nThere is no time for {UPDATES:,} updates, which they should have: expect bad translations."
-    )
-
-
-def _about_stages(name: str, watched: Pairs) -> str:
-    if name != "lite":
-        return "\nThe plain Transformer learns from the same batches."
-    lines = "\n".join(f"    {number}  {pair[0]}\n       {pair[1]}" for number, pair in enumerate(watched, 1))
-    return (
-        f"\nThe Lite Transformer learns. These are not among its sentences:\n{lines}\n\n"
-        "What it makes of them, and the loss (bits a token; lower is better):"
-    )
-
-
-def _conclusion(result: QuickstartResult, own: bool) -> str:
-    table = ["", "BLEU", "params", "mult-adds", "all params", "all mult-adds", "seconds"]
-    rows = [table]
-    for title, model in (("Lite Transformer", result.lite), ("Transformer", result.transformer)):
-        costs = (model.params, model.mult_adds, model.params_total, model.mult_adds_total)
-        millions = [f"{count / 1e6:.2f}M" for count in costs]
-        rows.append([title, f"{model.bleu:.1f}", *millions, f"{model.seconds:.0f}"])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    patterns = "" if own else "\nThe sentences follow patterns: on text as people write it, expect far less."
-    return "\n".join(
-        (
-            f"\nTest: {result.test_pairs:,} sentences that neither model has seen.\n",
-            *lines,
-            f"\nBLEU ({result.signature}): 100 is every sentence as in the reference.{patterns}",
-            "Mult-adds are those of 30 tokens into 30. As in the paper, the first two counts leave out the",
-            "embeddings and the projection to the vocabulary; `all` is everything.",
-            f"\nDone in {result.seconds:.0f} s. The Lite Transformer is in {result.lite.folder}; try it:",
-            f"  {result.command}",
-        )
-    )

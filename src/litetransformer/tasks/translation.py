@@ -1,10 +1,9 @@
 """From a recipe to a scored model that writes text for text: data, training and decoding put together."""
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
@@ -13,76 +12,25 @@ from litetransformer.decode.rouge import rouge
 from litetransformer.decode.score import Reference, Score, bleu, chrf
 from litetransformer.models.model import Model
 from litetransformer.tasks.load import TEXT_TO_TEXT
-from litetransformer.tasks.model_folder import ModelCard, save_model
+from litetransformer.tasks.model_folder import ModelCard
 from litetransformer.tasks.prepare import Prepared, prepare
 from litetransformer.tasks.recipe import Recipe
-from litetransformer.tasks.record import Progress as Preparation
-from litetransformer.tasks.record import silent
-from litetransformer.tasks.run import CHECKPOINTS, open_run, write_recipe
-from litetransformer.train.cost import Meter
-from litetransformer.train.distributed import ALONE, Ranks
-from litetransformer.train.loop import train
-from litetransformer.train.report import Report
+from litetransformer.tasks.run import Options, train_run
 from litetransformer.train.snapshot import Progress
 from litetransformer.train.validation import validation_loss
 
 
-def train_translator(
-    recipe: Recipe,
-    folder: Path,
-    *,
-    device: torch.device | str = "cpu",
-    workers: int = 1,
-    accept_changes: bool = False,
-    report: Report | None = None,
-    ranks: Ranks = ALONE,
-    watch: Callable[[Any], None] | None = None,
-    progress: Preparation = silent,
-) -> Progress:
+def train_translator(recipe: Recipe, folder: Path, **options: Unpack[Options]) -> Progress:
     """Train the model of `recipe` in `folder`, or go on with the run that is there; leaves a model to `load`.
 
-    It becomes a translator, or a summarizer where the recipe's task says so.
-
-    `watch` is called with the current model at every validation, `progress` is told how preparing goes.
-    `accept_changes` lets a resumed run change what would otherwise be refused.
+    It becomes a translator, or a summarizer where the recipe's task says so. See `tasks.run.Options`.
 
     Raises InputError for wrong input, Interrupted after a signal once the run is saved.
     """
-    device = torch.device(device)
-    report = report or Report(folder)
     if recipe.train.best_by != "loss":
         # A package that scoring lacks is said now, not when the first epoch is over.
         _quality(recipe, ["a"], ["a"])
-    with open_run(folder, recipe, accept_changes=accept_changes, ranks=ranks):
-        prepared = ranks.ahead(lambda: prepare(recipe, folder, workers=workers, progress=progress))
-        ranks.agree("prepared data", int(prepared.digest[:15], 16))
-        if ranks.first:
-            write_recipe(folder, recipe)
-        torch.manual_seed(recipe.train.seed)
-        model = recipe.model.build(prepared.source.size, prepared.target.size)
-        card = _card(recipe, prepared)
-        plan = BatchPlan(
-            prepared.train,
-            budget=recipe.train.batch_tokens,
-            seed=recipe.train.seed,
-            fixed=device.type == "cuda",
-            rank=ranks.rank,
-            world=ranks.world,
-        )
-        return train(
-            model,
-            plan,
-            recipe.train,
-            folder / CHECKPOINTS,
-            evaluate=functools.partial(
-                evaluate, prepared=prepared, recipe=recipe, device=device, card=card, watch=watch
-            ),
-            publish=lambda weights, _scores: save_model(folder, card, weights),
-            report=report,
-            device=device,
-            meter=Meter(folder, ranks.devices(device), machines=ranks.machines, warn=report.warn),
-            ranks=ranks,
-        )
+    return train_run(recipe, folder, prepare=prepare, card=_card, plan=_plan, evaluate=evaluate, **options)
 
 
 def evaluate(
@@ -135,6 +83,10 @@ def score_texts(
         return rouge(hypotheses, references, language=language)
     scores = [bleu(hypotheses, references, mode=mode, language=language)]  # type: ignore[arg-type]
     return [*scores, chrf(hypotheses, references)] if mode == "sacrebleu" else scores
+
+
+def _plan(_recipe: Recipe, prepared: Prepared, **order: Any) -> BatchPlan:
+    return BatchPlan(prepared.train, **order)
 
 
 def _card(recipe: Recipe, prepared: Prepared) -> ModelCard:

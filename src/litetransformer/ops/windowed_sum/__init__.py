@@ -8,7 +8,7 @@ from litetransformer.ops.windowed_sum import band, grouped, shift, triton
 from litetransformer.ops.windowed_sum.reference import windowed_sum as reference
 
 NARROWEST = 4
-"""Channels a head from which on the Triton kernels are chosen: they were ahead wherever measured, from 20 on."""
+"""Channels a head from which on the Triton kernels are chosen: from 20 on they were always ahead."""
 SHORT = 256
 """On a GPU, up to this length the T×T band's wasted products cost less than K passes over memory."""
 STATIC_LENGTHS, DYNAMIC_LENGTHS = 4, 6
