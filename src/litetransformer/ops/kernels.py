@@ -23,6 +23,22 @@ def triton_why_not(tensor: Tensor) -> str | None:
     return None
 
 
+def computing_type(tensor: Tensor) -> torch.dtype:
+    """What a product of `tensor` is computed in: autocast's type where that is on, else its own."""
+    device = tensor.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tensor.dtype
+
+
+def side_by_side(x: Tensor) -> Tensor:
+    """`x` with channels that lie side by side in memory, as the kernels read them."""
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
+def power(count: int) -> int:
+    """The least power of two that is at least `count`, and 16, the least side of a matrix product."""
+    return max(16, 1 << (count - 1).bit_length())
+
+
 def trains_on_gpu(tensor: Tensor) -> bool:
     """Whether gradients are wanted on a GPU: what a training step does, whose launches are recorded.
 

@@ -17,11 +17,6 @@ def launcher(kernel: Any) -> Any:
     return wrap_triton(kernel) if isinstance(kernel, triton.JITFunction) else kernel
 
 
-def power(count: int) -> int:
-    """The least power of two that is at least `count`, and 16, the least side of a matrix product."""
-    return max(16, triton.next_power_of_2(count))
-
-
 @triton.jit
 @no_type_check
 def dropped(index, seed, rate: tl.constexpr):

@@ -1,18 +1,12 @@
 """Short sequences whole in registers: one Triton kernel forward, one backward, nothing of T×S kept."""
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from litetransformer.ops.kernels import FLOATS, fresh_seed, triton_why_not
+from litetransformer.ops.kernels import FLOATS, computing_type, fresh_seed, power, triton_why_not
 
 LARGEST = 16384
 """Bytes of the keys of a head, both sizes padded, that one program holds several times over."""
-
-
-def power(count: int) -> int:
-    """The least power of two that is at least `count`, and 16, the least side of a matrix product."""
-    return max(16, 1 << (count - 1).bit_length())
 
 
 def why_not(
@@ -45,10 +39,8 @@ def attention(
     """The same as the reference, in (B, T, H, R) order in memory, so that merging the heads moves nothing."""
     from litetransformer.ops.attention import triton_ops
 
-    device = q.device.type
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
-        q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
+    dtype = computing_type(q)
+    q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
     seed = fresh_seed(q.device) if dropout > 0.0 else None
     seen = None if visible is None else visible.expand(len(q), 1, 1, k.shape[2])
     out: Tensor = triton_ops.attention(q, k, v, seen, seed, causal, dropout)

@@ -12,7 +12,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.library import triton_op
 
-from litetransformer.ops.triton_common import dropped, launcher, multiply, power
+from litetransformer.ops.kernels import power, side_by_side
+from litetransformer.ops.triton_common import dropped, launcher, multiply
 
 VARYING = ["length", "keys", "visible_batch", "visible_key"]
 """What changes from batch to batch: a kernel for each would take longer to make than an epoch."""
@@ -139,11 +140,6 @@ def attend_backward(
     tl.store(v_gradient + place, value_slope.to(v_gradient.dtype.element_ty), mask=there)
 
 
-def sides(x: Tensor) -> Tensor:
-    """`x` with channels that lie side by side."""
-    return x if x.stride(3) == 1 else x.contiguous()
-
-
 def sizes(q: Tensor, k: Tensor) -> dict[str, Any]:
     """Tiles of at most 4,096 weights, and so many warps that a program's numbers stay in registers."""
     rows, columns = max(SHORTEST, power(q.shape[2])), max(SHORTEST, power(k.shape[2]))
@@ -172,7 +168,7 @@ def attention(
     rate: float,
 ) -> Tensor:
     """(B, T, H, R): the weighted sum of `v`; `visible` is (B, 1, 1, S)."""
-    q, k, v = sides(q), sides(k), sides(v)
+    q, k, v = map(side_by_side, (q, k, v))
     batch, heads, length, channels = q.shape
     out = q.new_empty(batch, length, heads, channels)
     size, seen = sizes(q, k), q if visible is None else visible
@@ -196,7 +192,7 @@ def attention_backward(
     rate: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of `q`, `k` and `v`, each in (B, T, H, R) order."""
-    q, k, v, upstream = sides(q), sides(k), sides(v), sides(upstream)
+    q, k, v, upstream = map(side_by_side, (q, k, v, upstream))
     batch, heads, length, channels = q.shape
     q_gradient = q.new_empty(batch, length, heads, channels)
     k_gradient, v_gradient = (k.new_empty(batch, k.shape[2], heads, channels) for _ in range(2))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from litetransformer.core.tokens import PAD
 from litetransformer.ops.consistency.reference import check_halves
-from litetransformer.ops.kernels import triton_why_not
+from litetransformer.ops.kernels import computing_type, triton_why_not
 
 CHUNK = 1 << 24
 """Logits a chunk, both halves together."""
@@ -31,8 +31,7 @@ def consistent_cross_entropy(
 ) -> Float[Tensor, ""]:
     """The same as the reference; under autocast the products are in its type, the rest in fp32."""
     check_halves(features, targets)
-    device = features.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
+    dtype = computing_type(features)
     wanted = torch.is_grad_enabled() and (features.requires_grad or table.requires_grad)
     halves = features.flatten(0, -2).unflatten(0, (2, -1))
     loss: Tensor = _Loss.apply(halves, table, targets.flatten(), smoothing, weight, dtype, wanted)

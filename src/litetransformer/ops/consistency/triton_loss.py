@@ -6,9 +6,10 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.library import triton_op, wrap_triton
+from torch.library import triton_op
 
 from litetransformer.core.tokens import PAD
+from litetransformer.ops.triton_common import launcher
 
 BLOCK = 2048
 
@@ -84,8 +85,7 @@ def loss_in_place(logits: Tensor, targets: Tensor, smoothing: float, weight: flo
     vocabulary = logits.shape[1]
     losses = logits.new_empty(len(targets), dtype=torch.float32)
     block = min(BLOCK, triton.next_power_of_2(vocabulary))
-    kernel = wrap_triton(pair_loss) if isinstance(pair_loss, triton.JITFunction) else pair_loss
-    kernel[(len(targets),)](
+    launcher(pair_loss)[(len(targets),)](
         logits, targets, losses, smoothing, weight, logits.stride(0), len(targets) * logits.stride(0),
         vocabulary=vocabulary, pad=PAD, block=block, rounds=-(-vocabulary // block), gradient=gradient,
         num_warps=8,

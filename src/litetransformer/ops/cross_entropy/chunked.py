@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from litetransformer.core.tokens import PAD
-from litetransformer.ops.kernels import triton_why_not
+from litetransformer.ops.kernels import computing_type, triton_why_not
 
 CHUNKS = {"cuda": 1 << 26, "cpu": 1 << 19}
 """Logits a chunk. On a GPU 128 MiB in bf16: smaller ones stay in its cache, but there are too many. On a CPU
@@ -33,8 +33,7 @@ def cross_entropy(
     smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
     """The same as the reference; under autocast the products are in its type, the softmax in fp32."""
-    device = features.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
+    dtype = computing_type(features)
     wanted = torch.is_grad_enabled() and (features.requires_grad or table.requires_grad)
     loss: Tensor = _Loss.apply(features.flatten(0, -2), table, targets.flatten(), smoothing, dtype, wanted)
     return loss

@@ -6,9 +6,10 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.library import triton_op, wrap_triton
+from torch.library import triton_op
 
 from litetransformer.core.tokens import PAD
+from litetransformer.ops.triton_common import launcher
 
 BLOCK = 4096
 
@@ -62,8 +63,7 @@ def loss_in_place(logits: Tensor, targets: Tensor, smoothing: float, gradient: b
     rows, vocabulary = logits.shape
     losses = logits.new_empty(rows, dtype=torch.float32)
     block = min(BLOCK, triton.next_power_of_2(vocabulary))
-    kernel = wrap_triton(row_loss) if isinstance(row_loss, triton.JITFunction) else row_loss
-    kernel[(rows,)](
+    launcher(row_loss)[(rows,)](
         logits, targets, losses, smoothing, logits.stride(0), vocabulary=vocabulary, pad=PAD, block=block,
         rounds=-(-vocabulary // block), gradient=gradient, num_warps=8,
     )  # fmt: skip

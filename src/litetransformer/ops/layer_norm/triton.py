@@ -1,10 +1,9 @@
 """Sum, dropout and LayerNorm in one Triton kernel, and their gradients in another."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from litetransformer.ops.kernels import FLOATS, fresh_seed, triton_why_not
+from litetransformer.ops.kernels import FLOATS, computing_type, fresh_seed, triton_why_not
 
 WIDEST = 4096
 
@@ -30,8 +29,6 @@ def layer_norm(
     """The same as the reference; under autocast in its type."""
     from litetransformer.ops.layer_norm import triton_ops
 
-    device = x.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
     seed = fresh_seed(x.device) if rate > 0.0 and added is not None else None
-    found: Tensor = triton_ops.layer_norm(x, weight, bias, added, seed, rate, dtype)[0]
+    found: Tensor = triton_ops.layer_norm(x, weight, bias, added, seed, rate, computing_type(x))[0]
     return found

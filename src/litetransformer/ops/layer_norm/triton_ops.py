@@ -11,7 +11,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.library import triton_op
 
-from litetransformer.ops.triton_common import PROGRAMS, column_sums, dropped, launcher, power
+from litetransformer.ops.kernels import power
+from litetransformer.ops.triton_common import PROGRAMS, column_sums, dropped, launcher
 
 EPSILON = 1e-5
 

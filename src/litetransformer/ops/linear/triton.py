@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from litetransformer.ops.kernels import FLOATS, triton_why_not
+from litetransformer.ops.kernels import FLOATS, computing_type, triton_why_not
 
 WIDEST = 8192
 
@@ -30,9 +30,8 @@ def linear(
 ) -> Float[Tensor, "*N E"]:
     """The same as the reference; under autocast in its type."""
     assert bias is not None
-    device = x.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-    with torch.autocast(device, enabled=False):
+    dtype = computing_type(x)
+    with torch.autocast(x.device.type, enabled=False):
         # Casts are autograd's, so that each gradient comes back in the type of what it belongs to.
         found: Tensor = _Linear.apply(x.to(dtype), weight.to(dtype), bias.to(dtype), relu)
     return found

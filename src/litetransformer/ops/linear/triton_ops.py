@@ -11,6 +11,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.library import triton_op
 
+from litetransformer.ops.kernels import side_by_side
 from litetransformer.ops.triton_common import PROGRAMS, column_sums, launcher, multiply
 
 WIDTH = 256
@@ -124,8 +125,3 @@ def weight_gradient(upstream: Tensor, x: Tensor, out: Tensor | None) -> tuple[Te
         precise=upstream.dtype == torch.float32, num_warps=4, num_stages=3,
     )  # fmt: skip
     return slope, column_sums(partial, upstream.dtype)
-
-
-def side_by_side(x: Tensor) -> Tensor:
-    """`x` with channels that lie side by side."""
-    return x if x.stride(1) == 1 else x.contiguous()

@@ -1,17 +1,14 @@
 """Triton kernels: the window is read once and the sum written once, for any number of taps and any length."""
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from litetransformer.ops.kernels import triton_why_not
-
-TYPES = (torch.float32, torch.bfloat16, torch.float16)
+from litetransformer.ops.kernels import FLOATS, computing_type, triton_why_not
 
 
 def why_not(x: Tensor, weights: Tensor, left: int) -> str | None:
     """A reason where there is no Triton, no CUDA device, or a type that the kernels don't have."""
-    if x.dtype not in TYPES or weights.dtype not in TYPES:
+    if x.dtype not in FLOATS or weights.dtype not in FLOATS:
         return f"the kernels take fp32, bf16 and fp16, not {x.dtype} and {weights.dtype}"
     return triton_why_not(x)
 
@@ -35,7 +32,5 @@ def run(
     # A first import of Triton takes a while, and few machines need it.
     from litetransformer.ops.windowed_sum import triton_ops
 
-    if torch.is_autocast_enabled(x.device.type):
-        x = x.to(torch.get_autocast_dtype(x.device.type))
-    found: Tensor = triton_ops.windowed_sum(x, taps, seed, left, softmax, rate)
+    found: Tensor = triton_ops.windowed_sum(x.to(computing_type(x)), taps, seed, left, softmax, rate)
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from litetransformer.ops.triton_common import power
+from litetransformer.ops.kernels import power
 
 WIDEST = 64
 """Taps that one band holds; more are summed in groups of this many."""

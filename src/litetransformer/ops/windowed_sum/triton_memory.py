@@ -8,11 +8,6 @@ WIDEST = 16
 """Numbers that one load can be sure to find together: more than 16 bytes in any type."""
 
 
-def rows_of(x: Tensor) -> Tensor:
-    """`x` with channels that lie side by side."""
-    return x if x.stride(2) == 1 else x.contiguous()
-
-
 def unit(*tensors: Tensor) -> int:
     """A power of two that divides the batch strides: known when compiling, it lets loads be wide.
 

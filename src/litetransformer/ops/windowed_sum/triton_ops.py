@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.library import triton_op
 
-from litetransformer.ops.triton_common import launcher, power
+from litetransformer.ops.kernels import power, side_by_side
+from litetransformer.ops.triton_common import launcher
 from litetransformer.ops.windowed_sum import triton_dynamic, triton_short_ops, triton_static
 from litetransformer.ops.windowed_sum.triton_band import Tiling, multiprocessors, rounded, tiling
-from litetransformer.ops.windowed_sum.triton_memory import rows_of, unit
+from litetransformer.ops.windowed_sum.triton_memory import unit
 
 BACKWARD_WARPS = 2
 """Times the warps of the forward pass, for the gradients of per-position taps: with fewer, a thread's 220
@@ -48,7 +49,7 @@ def windowed_sum(
     x: Tensor, taps: Tensor, seed: Tensor | None, left: int, softmax: bool, rate: float
 ) -> Tensor:
     """The windowed sum in the type of `x`."""
-    x, taps = rows_of(x), taps.contiguous()
+    x, taps = side_by_side(x), taps.contiguous()
     seed = taps if seed is None else seed
     if triton_short_ops.wanted(x, taps, left):
         return triton_short_ops.forward(x, taps, seed, left, softmax, rate)
@@ -78,7 +79,7 @@ def windowed_sum_backward(
     upstream: Tensor, x: Tensor, taps: Tensor, seed: Tensor | None, left: int, softmax: bool, rate: float
 ) -> tuple[Tensor, Tensor]:
     """The gradients of `x` and `taps`."""
-    upstream, x, taps = rows_of(upstream), rows_of(x), taps.contiguous()
+    upstream, x, taps = side_by_side(upstream), side_by_side(x), taps.contiguous()
     seed = taps if seed is None else seed
     batch, length, _ = x.shape
     heads, count = taps.shape[-2:]
