@@ -7,6 +7,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from litetransformer.core.tokens import PAD
+from litetransformer.ops import vocabulary
 from litetransformer.ops.consistency import chunked, consistent_cross_entropy
 from litetransformer.ops.cross_entropy import cross_entropy
 from litetransformer.ops.dispatch import use
@@ -16,7 +17,7 @@ NAMES = ["reference", "chunked"]
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    monkeypatch.setattr(chunked, "CHUNK", 1)
+    monkeypatch.setattr(vocabulary, "CHUNKS", {"cpu": 1, "cuda": 1})
 
 
 def slow_loss(logits, targets, smoothing, weight):
@@ -34,7 +35,7 @@ def slow_loss(logits, targets, smoothing, weight):
 
 
 def many(rows, dtype=torch.float64):
-    """Features of both halves, a table and targets, several chunks of 128 of them, some of them padding."""
+    """Features of both halves, a table and targets, several chunks of 64 of them, some of them padding."""
     features = (2 * torch.randn(2, rows, 6, dtype=dtype)).requires_grad_()
     table = torch.randn(11, 6, dtype=dtype, requires_grad=True)
     return (features, table), torch.randint(0, 11, (1, rows))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from litetransformer.core.tokens import PAD
+from litetransformer.ops import vocabulary
 from litetransformer.ops.cross_entropy import chunked, cross_entropy
 from litetransformer.ops.dispatch import use
 
@@ -30,7 +31,7 @@ NAMES = ["reference", "chunked"]
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    monkeypatch.setattr(chunked, "CHUNKS", {"cpu": 1, "cuda": 1})
+    monkeypatch.setattr(vocabulary, "CHUNKS", {"cpu": 1, "cuda": 1})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,8 +98,9 @@ def test_under_autocast_chunks_multiply_in_bfloat16_and_gradients_are_in_full():
 
 TRACED = """
 import torch
+from litetransformer.ops import vocabulary
 from litetransformer.ops.cross_entropy import chunked
-chunked.CHUNKS["cpu"] = 1
+vocabulary.CHUNKS["cpu"] = 1
 features, table = torch.randn(600, 6, requires_grad=True), torch.randn(11, 6, requires_grad=True)
 targets = torch.randint(0, 11, (600,))
 loss = torch.compile(chunked.cross_entropy, backend="aot_eager", fullgraph=True)

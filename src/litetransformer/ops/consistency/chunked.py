@@ -1,18 +1,13 @@
-"""A chunk of rows of both halves at a time, and the gradients at once: see `ops/cross_entropy/chunked.py`."""
-
-from typing import Any
+"""Some rows' logits of both halves at a time, turned into their own gradient: see `ops/vocabulary.py`."""
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from litetransformer.core.tokens import PAD
 from litetransformer.ops.consistency.reference import check_halves
-from litetransformer.ops.kernels import computing_type, triton_why_not
-
-CHUNK = 1 << 24
-"""Logits a chunk, both halves together."""
+from litetransformer.ops.kernels import triton_why_not
+from litetransformer.ops.vocabulary import summed_in_chunks
 
 
 def why_not(
@@ -31,50 +26,12 @@ def consistent_cross_entropy(
 ) -> Float[Tensor, ""]:
     """The same as the reference; under autocast the products are in its type, the rest in fp32."""
     check_halves(features, targets)
-    dtype = computing_type(features)
-    wanted = torch.is_grad_enabled() and (features.requires_grad or table.requires_grad)
+
+    def loss(logits: Tensor, some: Tensor, gradient: bool) -> Tensor:
+        return loss_in_place(logits, some, smoothing, weight, gradient)
+
     halves = features.flatten(0, -2).unflatten(0, (2, -1))
-    loss: Tensor = _Loss.apply(halves, table, targets.flatten(), smoothing, weight, dtype, wanted)
-    return loss
-
-
-class _Loss(torch.autograd.Function):
-    """The summed loss; the gradients are made with it, where they are `wanted`."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        halves: Tensor,
-        table: Tensor,
-        targets: Tensor,
-        smoothing: float,
-        weight: float,
-        dtype: torch.dtype,
-        wanted: bool,
-    ) -> Tensor:
-        cast_halves, cast_table = halves.to(dtype), table.to(dtype)
-        halves_slope = torch.empty_like(halves) if wanted else None
-        table_slope: Tensor | None = None
-        losses = []
-        rows = max(128, CHUNK // (2 * len(table)) // 128 * 128)
-        for start in range(0, len(targets), rows):
-            place = slice(start, start + rows)
-            some = cast_halves[:, place].flatten(0, 1)
-            logits = F.linear(some, cast_table)
-            losses.append(loss_in_place(logits, targets[place], smoothing, weight, wanted))
-            if halves_slope is not None:
-                halves_slope[:, place] = (logits @ cast_table).unflatten(0, (2, -1))
-                share = (logits.T @ some).to(torch.promote_types(table.dtype, torch.float32))
-                table_slope = share if table_slope is None else table_slope.add_(share)
-        if table_slope is not None:
-            table_slope = table_slope.to(table.dtype)
-            ctx.save_for_backward(halves_slope, table_slope)
-        return torch.cat(losses).sum()
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        halves_slope, table_slope = ctx.saved_tensors
-        return halves_slope * upstream, table_slope * upstream, None, None, None, None, None
+    return summed_in_chunks(halves, table, targets.flatten(), loss)
 
 
 def loss_in_place(
