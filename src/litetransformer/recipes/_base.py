@@ -6,6 +6,7 @@ from functools import partial
 import litetransformer
 from litetransformer import (
     Adam,
+    Cosine,
     Data,
     InverseSqrt,
     Recipe,
@@ -41,6 +42,35 @@ TRAINING = Training(
     best_by="loss",
     keep="best",
 )
+
+
+def falling(
+    training: Training,
+    *,
+    updates: int,
+    batch_tokens: int,
+    peak: float,
+    longest: int | None = None,
+    validate_every: int = 0,
+) -> Training:
+    """`training` with a fixed end: a tenth of the `updates` up to the rate `peak`, then a cosine to zero.
+
+    The last weights are kept, since the rate has fallen; validation, after every epoch unless told, is for the
+    log.
+    """
+    warmup = updates // 10
+    return replace(
+        training,
+        updates=updates,
+        batch_tokens=batch_tokens,
+        longest=longest or training.longest,
+        schedule=Cosine(peak=peak, warmup=warmup, period=updates - warmup),
+        validate_every=validate_every,
+        patience=0,
+        keep="last",
+    )
+
+
 base = partial(
     Recipe,
     vocabulary=Vocabulary(size=8000),

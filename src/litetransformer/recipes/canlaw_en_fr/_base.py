@@ -4,27 +4,17 @@ Other than there, norms come first, which a short warm-up needs, and the vocabul
 The texts are those of a folder ``canlaw_enfr`` with train, valid and test, which is named with --data.
 """
 
-from dataclasses import replace
 from functools import partial
 
-from litetransformer import Cosine, Data, Vocabulary
+from litetransformer import Data, Vocabulary
 from litetransformer.recipes import _base as little
-from litetransformer.recipes._base import pre_norm
+from litetransformer.recipes._base import falling, pre_norm
 from litetransformer.recipes._family import Family
 from litetransformer.recipes.wmt14_en_fr import _base as wmt
 
 lite, transformer = pre_norm(wmt.lite), pre_norm(wmt.transformer)
 
-TRAINING = replace(
-    little.TRAINING,
-    updates=8000,
-    batch_tokens=32_768,
-    longest=250,
-    schedule=Cosine(peak=3e-3, warmup=800, period=7200),
-    validate_every=0,
-    patience=0,
-    keep="last",
-)
+TRAINING = falling(little.TRAINING, updates=8000, batch_tokens=32_768, longest=250, peak=3e-3)
 base = partial(
     wmt.base,
     data=Data(name="canlaw-en-fr", source_language="en", target_language="fr"),

@@ -5,26 +5,17 @@ of at most 400 words in one file, a line each, the highlights in another. An art
 mean and its highlights 58: at these lengths the models are compared.
 """
 
-from dataclasses import replace
 from functools import partial
 
-from litetransformer import Cosine, SearchOptions
+from litetransformer import SearchOptions
 from litetransformer.recipes import _base as little
-from litetransformer.recipes._base import pre_norm
+from litetransformer.recipes._base import falling, pre_norm
 from litetransformer.recipes.cnndm import _base as whole
 
 lite, transformer = pre_norm(whole.lite), pre_norm(whole.transformer)
 
 base = partial(
     little.summaries,
-    train=replace(
-        little.SUMMARIES,
-        updates=6000,
-        batch_tokens=32_768,
-        schedule=Cosine(peak=2e-3, warmup=600, period=5400),
-        validate_every=0,
-        patience=0,
-        keep="last",
-    ),
+    train=falling(little.SUMMARIES, updates=6000, batch_tokens=32_768, peak=2e-3),
     search=SearchOptions(beam=4, length_penalty=2.0, shortest=55, longest=140, no_repeat_ngram=3),
 )

@@ -1,11 +1,10 @@
 """What the recipes for Multi30k share: pre-norm, a high rate that falls to zero, and 45 epochs."""
 
-from dataclasses import replace
 from functools import partial
 
-from litetransformer import Cosine, Data
+from litetransformer import Data
 from litetransformer.recipes import _base as little
-from litetransformer.recipes._base import pre_norm
+from litetransformer.recipes._base import falling, pre_norm
 from litetransformer.recipes._family import Family, five_systems
 
 # Chosen for Lite 160 and Transformer 120 by validation BLEU (docs/log.md); the others follow the nearer one.
@@ -14,20 +13,9 @@ transformer = pre_norm(partial(little.transformer, dropout=0.2))
 lightconv = pre_norm(partial(little.lightconv, dropout=0.3))
 evolved = pre_norm(partial(little.evolved, dropout=0.3))
 
-TRAINING = replace(
-    little.TRAINING,
-    updates=3500,
-    batch_tokens=8192,
-    longest=128,
-    schedule=Cosine(peak=5e-3, warmup=350, period=3150),
-    validate_every=0,
-    patience=0,
-    keep="last",
-)
+TRAINING = falling(little.TRAINING, updates=3500, batch_tokens=8192, longest=128, peak=5e-3)
 # Smaller updates, and fewer epochs, for two CPU cores.
-LAPTOP = replace(
-    TRAINING, updates=4000, batch_tokens=2048, schedule=Cosine(peak=5e-3, warmup=400, period=3600)
-)
+LAPTOP = falling(TRAINING, updates=4000, batch_tokens=2048, peak=5e-3)
 base = partial(
     little.base,
     data=Data(name="multi30k-de-en", source_language="de", target_language="en"),

@@ -4,12 +4,11 @@ The texts are those of two folders, ``tatoeba_deen`` and ``techdocs_deen``, each
 The folder that holds both is named with --data.
 """
 
-from dataclasses import replace
 from functools import partial
 
-from litetransformer import Cosine, Data
+from litetransformer import Data
 from litetransformer.recipes import _base as little
-from litetransformer.recipes._base import pre_norm
+from litetransformer.recipes._base import falling, pre_norm
 from litetransformer.recipes._family import Family, five_systems
 
 lite = pre_norm(partial(little.lite, dropout=0.1))
@@ -17,15 +16,8 @@ transformer = pre_norm(partial(little.transformer, dropout=0.1))
 lightconv = pre_norm(partial(little.lightconv, dropout=0.1))
 evolved = pre_norm(partial(little.evolved, dropout=0.1))
 
-TRAINING = replace(
-    little.TRAINING,
-    updates=5_000,
-    batch_tokens=16_384,
-    longest=256,
-    schedule=Cosine(peak=5e-3, warmup=500, period=4500),
-    validate_every=1000,
-    patience=0,
-    keep="last",
+TRAINING = falling(
+    little.TRAINING, updates=5_000, batch_tokens=16_384, longest=256, peak=5e-3, validate_every=1000
 )
 base = partial(
     little.base,
