@@ -7,14 +7,16 @@ The first translation of a few lines, which loads and warms up, is timed apart.
 
 import argparse
 import datetime
-import json
 import statistics
 import sys
 import time
 from pathlib import Path
 
 import torch
+from trainings import machine
 
+from litetransformer.core.files import write_json
+from litetransformer.data.corpus import read_lines
 from litetransformer.decode.score import bleu
 from litetransformer.tasks.translator import load
 
@@ -30,7 +32,7 @@ def main() -> int:
     options.add_argument("--out", type=Path, default=Path("docs/results/decoding-speed.json"))
     given = options.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    lines = given.source.read_text(encoding="utf-8").splitlines()
+    lines = list(read_lines(given.source))
     translator = load(given.model, device=device)
     began = time.perf_counter()
     translator.translate(lines[:64], batch_tokens=given.batch_tokens)
@@ -42,7 +44,7 @@ def main() -> int:
     result = {
         "what": "translating a file with beam 4",
         "command": "python benchmarks/decoding_speed.py --model FOLDER --source FILE --target FILE",
-        "machine": torch.cuda.get_device_name() if device == "cuda" else "CPU",
+        "machine": machine(device),
         "torch": torch.__version__,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "data": given.data or given.source.name,
@@ -54,10 +56,9 @@ def main() -> int:
         "words_out": sum(len(line.split()) for line in found),
     }
     if given.target is not None:
-        references = given.target.read_text(encoding="utf-8").splitlines()
+        references = list(read_lines(given.target))
         result["bleu"] = round(bleu(found, [references], mode="sacrebleu", language="en").value, 2)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(given.out, result)
     print(f"{len(lines)} lines in {statistics.median(seconds):.2f} s ({min(seconds):.2f}–{max(seconds):.2f})")
     return 0
 

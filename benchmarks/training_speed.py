@@ -14,7 +14,6 @@ their gradients too, at the speed of a copy in the same process.
 import argparse
 import contextlib
 import datetime
-import json
 import statistics
 import sys
 import time
@@ -25,7 +24,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from trainings import machine
 
+from litetransformer.core.files import write_json
 from litetransformer.core.tokens import EOS
 from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.model import Model
@@ -227,14 +228,13 @@ def main() -> int:
             "what": "target tokens a second of training, beside eager PyTorch with band matrices",
             "command": f"python benchmarks/training_speed.py --out docs/results/{given.out.name}"
             + " --compiled" * given.compiled,
-            "machine": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
+            "machine": machine(device.type),
             "torch": torch.__version__,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "data": "random tokens, rows without padding",
             "rows": rows,
         }
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(given.out, result)
     return 0
 
 

@@ -55,8 +55,8 @@ def falling(
 ) -> Training:
     """`training` with a fixed end: a tenth of the `updates` up to the rate `peak`, then a cosine to zero.
 
-    The last weights are kept, since the rate has fallen; validation, after every epoch unless told, is for the
-    log.
+    The last weights are kept, since the rate has fallen; validation, after every epoch unless told, is for
+    the log.
     """
     warmup = updates // 10
     return replace(
