@@ -7,7 +7,7 @@ import torch
 
 from litetransformer.core.tokens import PAD
 from litetransformer.layers.adaptive_softmax import AdaptiveEmbedding, AdaptiveSoftmax, clusters
-from litetransformer.layers.embedding import sinusoids
+from litetransformer.ops.embedding.reference import sinusoids
 
 VOCABULARY, DIM = 29, 16
 CUTOFFS = {"two": (6,), "three": (7, 19), "singles": (3, 4, 28)}

@@ -33,7 +33,7 @@ def test_loss_and_gradient_are_those_of_autocast(tied, large, monkeypatch):
     assert sorted(map(id, copy.parameters)) == sorted(map(id, model.parameters()))
     loss, plain = in_bf16(copy.loss, *batch), in_bf16(model.loss, *batch)
     assert loss.item() == pytest.approx(plain.item(), rel=2e-3)
-    gradient = torch.zeros(sum(parameter.numel() for parameter in copy.parameters))
+    gradient = torch.zeros(copy.length)
     copy.add_gradient(loss, gradient)
     expected = torch.cat([each.flatten() for each in torch.autograd.grad(plain, copy.parameters)])
     assert ((gradient - expected).norm() / expected.norm()).item() < 0.06
@@ -47,7 +47,7 @@ def test_the_gradient_of_a_table_that_two_places_share_is_the_sum_of_both():
     copy = WorkingCopy(model)
     copy.refresh()
     places = dict(zip(map(id, copy.parameters), range(len(copy.parameters)), strict=True))
-    gradient = torch.zeros(sum(parameter.numel() for parameter in copy.parameters))
+    gradient = torch.zeros(copy.length)
     copy.add_gradient(in_bf16(copy.loss, *batch), gradient)
     parts = gradient.split([parameter.numel() for parameter in copy.parameters])
     table = parts[places[id(model.output.weight)]].view(50, 16)

@@ -15,9 +15,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from litetransformer.core.tokens import PAD, UNK
-from litetransformer.layers.embedding import sinusoids
 from litetransformer.layers.softmax import Softmax, at_least_float, pick
 from litetransformer.layers.sublayer import Costs
+from litetransformer.ops.embedding.reference import sinusoids
 
 
 class Cluster(NamedTuple):

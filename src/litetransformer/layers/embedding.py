@@ -1,24 +1,10 @@
 """Tokens and positions as vectors."""
 
-import math
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-
-def sinusoids(positions: Int[Tensor, "*N"], dim: int) -> Float[Tensor, "*N D"]:
-    """[sin(p ωᵢ) | cos(p ωᵢ)] with ωᵢ from 1 down to 1/10000: all the sines, then all the cosines.
-
-    The order matters here: after the channel split the attention half sees the sines and the convolution half
-    the cosines.
-    """
-    half = dim // 2
-    steps = torch.arange(half, device=positions.device, dtype=torch.float32)
-    frequencies = torch.exp(steps * (-math.log(10000.0) / max(half - 1, 1)))
-    angles = positions[..., None].float() * frequencies
-    table = torch.cat([angles.sin(), angles.cos()], -1)
-    return nn.functional.pad(table, (0, dim - 2 * half))
+from litetransformer.ops.embedding import embedding
 
 
 def positions_of(pad: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
@@ -45,9 +31,5 @@ class Embedding(nn.Module):
         self, tokens: Int[Tensor, "B T"], positions: Int[Tensor, "B T"] | Int[Tensor, " T"]
     ) -> Float[Tensor, "B T D"]:
         """The vectors of `tokens` at `positions`."""
-        vectors = nn.functional.embedding(tokens, self.weight)
-        if torch.is_autocast_enabled(vectors.device.type):
-            # What residuals add up stays fp32, whatever the table's copy is in.
-            vectors = vectors.float()
-        vectors = vectors * math.sqrt(self.dim)
-        return self.dropout(vectors + sinusoids(positions, self.dim).to(vectors.dtype))
+        rate = self.dropout.p if self.training else 0.0
+        return embedding(tokens, self.weight, positions, rate)

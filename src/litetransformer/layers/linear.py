@@ -6,8 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from litetransformer.ops.gradients import joined
 from litetransformer.ops.layer_norm import layer_norm
 from litetransformer.ops.linear import linear
+from litetransformer.ops.split import split
 
 
 class Linear(nn.Linear):
@@ -38,11 +40,10 @@ def projection(width: int, out: int | None = None, *, gain: float = 1.0, bias: b
 def project(x: Float[Tensor, "*N D"], layers: Sequence[Linear]) -> Sequence[Float[Tensor, "*N E"]]:
     """What each of `layers`, all with bias, makes of `x`: one product in training, as many as layers else.
 
-    One product needs the weights side by side. A training step copies them there in no time beside what it
-    gains; a decoding step, which has few rows, would lose.
+    One product needs the weights side by side. A training step on a GPU has them there; elsewhere it copies
+    them in no time beside what it gains. A decoding step, which has few rows, would lose.
     """
     if not torch.is_grad_enabled():
         return [layer(x) for layer in layers]
-    weight = torch.cat([layer.weight for layer in layers])
-    bias = torch.cat([layer.bias for layer in layers])
-    return linear(x, weight, bias).split([layer.out_features for layer in layers], -1)
+    weight, bias = (joined([getattr(layer, name) for layer in layers]) for name in ("weight", "bias"))
+    return split(linear(x, weight, bias), [layer.out_features for layer in layers])

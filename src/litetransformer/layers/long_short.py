@@ -1,12 +1,14 @@
 """Long-short range attention (LSRA): the channels split between specialists."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree
+from litetransformer.ops.streams import run_branches
 
 
 class Split(Sublayer):
@@ -27,7 +29,8 @@ class Split(Sublayer):
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
     ) -> Float[Tensor, "B T D"]:
         slices = x.split(self.widths, -1)
-        return torch.cat([branch(part, pad) for branch, part in zip(self.branches, slices, strict=True)], -1)
+        calls = [partial(branch, part, pad) for branch, part in zip(self.branches, slices, strict=True)]
+        return torch.cat(run_branches(calls, (x, pad)), -1)
 
     def start(self, batch: int) -> Tree:
         return tuple(branch.start(batch) for branch in self._sublayers())

@@ -62,6 +62,9 @@ _drawn: list[Iterator[Tensor]] = []
 def fresh_seed(device: torch.device) -> Tensor:
     """A seed, (1,), on the device for one call's dropout; a recorded graph draws anew at every replay."""
     if _drawn and (found := next(_drawn[-1], None)) is not None:
+        if found.is_cuda:
+            # All seeds were drawn on one stream, and a branch may run on another (`ops.streams`).
+            found.record_stream(torch.cuda.current_stream(found.device))
         return found
     return torch.randint(2**31 - 1, (1,), device=device)
 

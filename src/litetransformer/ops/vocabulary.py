@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from litetransformer.ops.gradients import Collector, collector
 from litetransformer.ops.kernels import computing_type
 
 CHUNKS = {"cuda": 1 << 26, "cpu": 1 << 19}
@@ -32,7 +33,9 @@ def summed_in_chunks(
     A chunk's logits are those of its rows of the first part, then of the next; under autocast in its type.
     """
     wanted = torch.is_grad_enabled() and (features.requires_grad or table.requires_grad)
-    found: Tensor = _Sum.apply(features, table, targets, loss, computing_type(features), wanted)
+    into = collector()
+    later = None if into is None or (place := into.place(table)) is None else (into, place)
+    found: Tensor = _Sum.apply(features, table, targets, loss, computing_type(features), wanted, later)
     return found
 
 
@@ -48,7 +51,9 @@ class _Sum(torch.autograd.Function):
         loss: Loss,
         dtype: torch.dtype,
         wanted: bool,
+        later: tuple[Collector, int] | None,
     ) -> Tensor:
+        ctx.later = later
         cast_features, cast_table = features.to(dtype), table.to(dtype)
         features_slope = torch.empty_like(features) if wanted else None
         table_slope: Tensor | None = None
@@ -64,13 +69,20 @@ class _Sum(torch.autograd.Function):
                 features_slope[:, place] = (logits @ cast_table).unflatten(0, (parts, -1))
                 table_slope = _add_product(table_slope, logits.T, some)
         if table_slope is not None:
-            ctx.save_for_backward(features_slope, table_slope.to(table.dtype))
+            # Who collects gradients adds them up in fp32.
+            kept = table_slope if later is not None else table_slope.to(table.dtype)
+            ctx.save_for_backward(features_slope, kept)
         return torch.cat(losses).sum()
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         features_slope, table_slope = ctx.saved_tensors
-        return features_slope * upstream, table_slope * upstream, None, None, None, None
+        into = features_slope * upstream
+        if ctx.later is None:
+            return into, table_slope * upstream, None, None, None, None, None
+        collector, place = ctx.later
+        collector.part(place, table_slope.shape).addcmul_(table_slope, upstream)
+        return into, None, None, None, None, None, None
 
 
 def _add_product(summed: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
@@ -80,4 +92,4 @@ def _add_product(summed: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
         return product if summed is None else summed.add_(product)
     if summed is None:
         return torch.mm(left, right, out_dtype=torch.float32)
-    return torch.addmm(summed, left, right, out_dtype=torch.float32)
+    return torch.addmm(summed, left, right, out_dtype=torch.float32, out=summed)

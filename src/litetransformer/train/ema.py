@@ -17,13 +17,25 @@ class Ema:
     save.
 
     Everything that an update needs lives on the weights' device, and an update waits for nothing: it may be
-    recorded with the optimiser's step.
+    recorded with the optimiser's step. Where all weights are views of a `flat` tensor, it is one launch.
     """
 
-    def __init__(self, model: nn.Module, decay: float, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        decay: float,
+        optimizer: torch.optim.Optimizer,
+        flat: Tensor | None = None,
+    ) -> None:
         self.model, self.decay = model, decay
         self.weights = dict(model.named_parameters())
         self.averages = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        self.flat, self.average = flat, None if flat is None else flat.clone()
+        if self.average is not None:
+            self.averages = {
+                name: self.average.as_strided(weight.shape, weight.stride(), weight.storage_offset())
+                for name, weight in self.weights.items()
+            }
         device = next(iter(self.averages.values())).device
         self.updates = torch.zeros((), dtype=torch.long, device=device)
         optimizer.register_step_post_hook(lambda *_: self.update())
@@ -33,6 +45,9 @@ class Ema:
         """Move the averages by one update."""
         self.updates += 1
         share = (9 / (10 + self.updates)).clamp(min=1 - self.decay)
+        if self.flat is not None and self.average is not None:
+            self.average.lerp_(self.flat, share)
+            return
         averages = list(self.averages.values())
         ways = torch._foreach_sub(list(self.weights.values()), averages)
         # `_foreach_lerp_` takes no share from the device but tensor by tensor: hundreds of launches.

@@ -74,7 +74,8 @@ def train(
     optimizer = training.optimizer.build(model)
     step = Step(model, optimizer, training, device, ranks)
     # All ranks make the same weights; the first alone evaluates and saves.
-    ema = Ema(model, training.ema_decay, optimizer) if training.ema_decay and ranks.first else None
+    flat = None if step.flat is None else step.flat.weights
+    ema = Ema(model, training.ema_decay, optimizer, flat) if training.ema_decay and ranks.first else None
     progress, saved = Progress(), time.monotonic()
     ahead = 8 if device.type == "cuda" else 0
     # On the CPU a thread that writes would take from the cores that compute.

@@ -10,6 +10,7 @@ from litetransformer.core.errors import InputError
 from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.model import Model
 from litetransformer.train.distributed import ALONE, Ranks
+from litetransformer.train.flat_adam import flat_adam
 from litetransformer.train.recipe import Training
 from litetransformer.train.working import WorkingCopy
 
@@ -41,6 +42,7 @@ class Step:
         self.bf16 = training.precision == "bf16" or (training.precision == "auto" and on_gpu)
         self.working = WorkingCopy(model) if self.bf16 and on_gpu else None
         self.parameters = list(model.parameters()) if self.working is None else self.working.parameters
+        self.flat = None if self.working is None else flat_adam(optimizer, self.working)
         self.loss = torch.zeros((), dtype=torch.float32 if on_gpu else torch.float64, device=device)
         self.first_bad = torch.full((), -1, dtype=torch.long, device=device)
         # What changes from update to update lives on the device: a recorded graph can't take new numbers.
@@ -49,7 +51,7 @@ class Step:
         self.recorder = _Recorder() if on_gpu else None
         self.places: dict[int, str] = {}
         self.ranks = ranks
-        self.added = _in_one(self.parameters)
+        self.added = _in_one(self.parameters, self.working)
         # What this update's batches lose here: where there are other ranks, beside the gradients.
         self.own_loss = self.loss if ranks.world == 1 else self.added[-1]
 
@@ -68,13 +70,14 @@ class Step:
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
-        if self.working is not None:
+        flat = self.working is not None and self.flat is not None and self.flat.ready()
+        if self.working is not None and not flat:
             self._run(self.working.refresh, ())
         for batch in batches:
             self._run(self._accumulate, batch.tensors)
         if self.ranks.world > 1:
             self.ranks.add_up(self.added)
-        self._run(self._apply, ())
+        self._run(self._apply_flat if flat else self._apply, ())
 
     def read(self) -> float:
         """The training loss since the last reading, a sum in bits; InputError if it was not finite."""
@@ -120,6 +123,13 @@ class Step:
         self.optimizer.step()
         self.added.zero_()
 
+    def _apply_flat(self) -> None:
+        assert self.flat is not None
+        if self.ranks.world > 1:
+            self.loss += self.own_loss
+            self.own_loss.zero_()
+        self.flat.update(self.added[:-1], self.update, self.first_bad, self.training.clip)
+
     def _not_finite(self, update: int) -> InputError:
         place = f" ({found})" if (found := self.places.get(update)) else ""
         return InputError(
@@ -129,10 +139,11 @@ class Step:
         )
 
 
-def _in_one(parameters: Sequence[nn.Parameter]) -> Tensor:
+def _in_one(parameters: Sequence[nn.Parameter], working: WorkingCopy | None) -> Tensor:
     """One tensor of all gradients, which are views of it from now on, and a last element for the loss."""
-    added = parameters[0].new_zeros(sum(parameter.numel() for parameter in parameters) + 1)
-    places = added[:-1].split([parameter.numel() for parameter in parameters])
+    sizes = [parameter.numel() for parameter in parameters]
+    added = parameters[0].new_zeros((sum(sizes) if working is None else working.length) + 1)
+    places = added[:-1].split(sizes) if working is None else working.places(added[:-1])
     for parameter, place in zip(parameters, places, strict=True):
         parameter.grad = place.view_as(parameter)
     return added

@@ -4,6 +4,7 @@ A program holds all keys and values of one head of one sentence, and goes throug
 time. Backward computes the weights anew. Import this only where `triton.why_not` has no reason against it.
 """
 
+from collections.abc import Sequence
 from typing import Any, no_type_check
 
 import torch
@@ -87,14 +88,17 @@ def attend(
 @triton.jit(do_not_specialize=VARYING)
 @no_type_check
 def attend_backward(
-    upstream, q, k, v, visible, seed, q_gradient, k_gradient, v_gradient, length, keys, scale,
+    upstream, q, k, v, visible, seed, gradients, length, keys, keys_at, scale,
     upstream_batch, upstream_row, upstream_head,
     q_batch, q_head, q_row, k_batch, k_head, k_row, v_batch, v_head, v_row, visible_batch, visible_key,
     heads: tl.constexpr, channels: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr,
-    block: tl.constexpr, tiles: tl.constexpr, causal: tl.constexpr, masked: tl.constexpr,
-    rate: tl.constexpr, precise: tl.constexpr,
+    block: tl.constexpr, tiles: tl.constexpr, packed: tl.constexpr, causal: tl.constexpr,
+    masked: tl.constexpr, rate: tl.constexpr, precise: tl.constexpr,
 ):  # fmt: skip
-    """All gradients of one head of one sentence."""
+    """All gradients of one head of one sentence, in rows as `slopes` takes them apart."""
+    width: tl.constexpr = heads * channels
+    query_row: tl.constexpr = 3 * width if packed else width
+    key_row: tl.constexpr = 3 * width if packed else 2 * width
     pair = tl.program_id(0).to(tl.int64)
     batch, head = pair // heads, pair % heads
     column, lane = tl.arange(0, columns), tl.arange(0, block)
@@ -131,13 +135,13 @@ def attend_backward(
         key_slope = multiply(tl.trans(slope), query, key_slope, precise)
         query_slope = multiply(slope, key, tl.zeros((rows, block), tl.float32), precise)
         tl.store(
-            q_gradient + ((batch * length + row[:, None]) * heads + head) * channels + lane[None, :],
-            query_slope.to(q_gradient.dtype.element_ty),
+            gradients + (batch * length + row[:, None]) * query_row + head * channels + lane[None, :],
+            query_slope.to(gradients.dtype.element_ty),
             mask=asked,
         )
-    place = ((batch * keys + column[:, None]) * heads + head) * channels + lane[None, :]
-    tl.store(k_gradient + place, key_slope.to(k_gradient.dtype.element_ty), mask=there)
-    tl.store(v_gradient + place, value_slope.to(v_gradient.dtype.element_ty), mask=there)
+    place = gradients + keys_at + (batch * keys + column[:, None]) * key_row + head * channels + lane[None, :]
+    tl.store(place, key_slope.to(gradients.dtype.element_ty), mask=there)
+    tl.store(place + width, value_slope.to(gradients.dtype.element_ty), mask=there)
 
 
 def sizes(q: Tensor, k: Tensor) -> dict[str, Any]:
@@ -190,21 +194,41 @@ def attention_backward(
     seed: Tensor | None,
     causal: bool,
     rate: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of `q`, `k` and `v`, each in (B, T, H, R) order."""
+    packed: bool,
+) -> Tensor:
+    """The gradients of `q`, `k` and `v` in one piece of memory, which `slopes` takes apart."""
     q, k, v, upstream = map(side_by_side, (q, k, v, upstream))
     batch, heads, length, channels = q.shape
-    q_gradient = q.new_empty(batch, length, heads, channels)
-    k_gradient, v_gradient = (k.new_empty(batch, k.shape[2], heads, channels) for _ in range(2))
+    gradients = q.new_empty(q.numel() + k.numel() + v.numel())
+    keys_at = heads * channels if packed else q.numel()
     size, seen = sizes(q, k), q if visible is None else visible
     launcher(attend_backward)[(batch * heads,)](
-        upstream, q, k, v, seen, q if seed is None else seed, q_gradient, k_gradient, v_gradient,
-        length, k.shape[2], channels**-0.5, *upstream.stride()[:3],
+        upstream, q, k, v, seen, q if seed is None else seed, gradients,
+        length, k.shape[2], keys_at, channels**-0.5, *upstream.stride()[:3],
         *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], seen.stride(0), seen.stride(3),
-        tiles=triton.cdiv(length, size["rows"]), causal=causal, masked=visible is not None,
+        tiles=triton.cdiv(length, size["rows"]), packed=packed, causal=causal, masked=visible is not None,
         rate=0.0 if seed is None else rate, **size,
     )  # fmt: skip
-    return q_gradient, k_gradient, v_gradient
+    return gradients
+
+
+def shares_rows(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether q, k and v lie as in rows of all three, as one product makes them."""
+    row = 3 * q.shape[1] * q.shape[3]
+    return q.shape == k.shape and q.stride() == k.stride() == v.stride() and q.stride(2) == row
+
+
+def slopes(gradients: Tensor, q: Tensor, k: Tensor, packed: bool) -> Sequence[Tensor]:
+    """The gradients of q, k and v, each (B, T, H, R): slices of rows of all three, or q's and rows of two.
+
+    So they lie as the products did that q, k and v are slices of, whose gradients need no copy (`split`).
+    """
+    batch, heads, length, channels = q.shape
+    if packed:
+        return gradients.view(batch, length, 3, heads, channels).unbind(2)
+    of_q, others = gradients.split([q.numel(), 2 * k.numel()])
+    pairs = others.view(batch, k.shape[2], 2, heads, channels)
+    return of_q.view(batch, length, heads, channels), *pairs.unbind(2)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -213,10 +237,13 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    q, k, v, *others = ctx.saved_tensors
+    packed = shares_rows(q, k, v)
     gradients = torch.ops.litetransformer.attention_backward(
-        upstream, *ctx.saved_tensors, ctx.causal, ctx.rate
+        upstream, q, k, v, *others, ctx.causal, ctx.rate, packed
     )
-    return (*(gradient.transpose(1, 2) for gradient in gradients), None, None, None, None)
+    parts = slopes(gradients, q, k, packed)
+    return (*(part.transpose(1, 2) for part in parts), None, None, None, None)
 
 
 attention.register_autograd(_backward, setup_context=_keep)

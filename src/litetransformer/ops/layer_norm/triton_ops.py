@@ -11,6 +11,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.library import triton_op
 
+from litetransformer.ops.gradients import Sum, collector
 from litetransformer.ops.kernels import power
 from litetransformer.ops.triton_common import PROGRAMS, column_sums, dropped, launcher
 
@@ -127,8 +128,12 @@ def layer_norm_backward(
     seed: Tensor | None,
     rate: float,
     added_dtype: torch.dtype | None,
+    add_up: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of x, of what was added (empty where nothing was), and (2, D) of weight and bias."""
+    """The gradients of x, of what was added (empty where nothing was), and (1, 2 D) of weight and bias.
+
+    Without `add_up` the last one is (P, 2 D), of P shares of the rows.
+    """
     upstream, width = upstream.contiguous(), summed.shape[-1]
     # A warp of its own for every two rows of the usual width: with several, a program waits for itself at
     # each sum of a row (on an H100 9 µs in place of 27 for 16,384 × 160).
@@ -139,13 +144,15 @@ def layer_norm_backward(
     programs = triton.cdiv(blocks, turns)
     x_gradient = summed.new_empty(summed.shape)
     added_gradient = summed.new_empty(summed.shape if added_dtype else (0,), dtype=added_dtype)
-    partial = summed.new_empty((programs, 2, width), dtype=torch.float32)
+    partial = summed.new_empty((programs, 2 * width), dtype=torch.float32)
     launcher(norm_backward)[(programs,)](
         upstream, summed, weight, statistics, weight if seed is None else seed, x_gradient, added_gradient,
         partial, rows, turns=turns, residual=added_dtype is not None,
         rate=0.0 if seed is None else rate, far=summed.numel() >= 2**31, **size,
     )  # fmt: skip
-    return x_gradient, added_gradient, column_sums(partial.view(programs, -1), torch.float32).view(2, width)
+    if add_up:
+        partial = column_sums(partial, torch.float32)[None]
+    return x_gradient, added_gradient, partial
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -155,16 +162,24 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     ctx.types = weight.dtype, bias.dtype
     ctx.save_for_backward(x if added is None else summed, weight, statistics, seed)
     ctx.set_materialize_grads(False)
+    into = collector()
+    places = () if into is None else (into.place(weight), into.place(bias))
+    ctx.later = None if into is None or None in places else (into, *places)
 
 
 def _backward(ctx: Any, upstream: Tensor, *_: object) -> tuple[Tensor | None, ...]:
     summed, weight, statistics, seed = ctx.saved_tensors
-    x_gradient, added_gradient, small = torch.ops.litetransformer.layer_norm_backward(
-        upstream, summed.contiguous(), weight, statistics, seed, ctx.rate, ctx.added
+    x_gradient, added_gradient, found = torch.ops.litetransformer.layer_norm_backward(
+        upstream, summed.contiguous(), weight, statistics, seed, ctx.rate, ctx.added, ctx.later is None
     )
-    weight_type, bias_type = ctx.types
-    added_gradient = None if ctx.added is None else added_gradient
-    return x_gradient, small[0].to(weight_type), small[1].to(bias_type), added_gradient, None, None, None
+    small: tuple[Tensor | None, ...] = (None, None)
+    width = summed.shape[-1]
+    if ctx.later is None:
+        small = tuple(map(Tensor.to, found[0].split(width), ctx.types))
+    else:
+        into, *places = ctx.later
+        into.sums += [Sum(found, turn * width, width, place) for turn, place in enumerate(places)]
+    return x_gradient, *small, None if ctx.added is None else added_gradient, None, None, None
 
 
 layer_norm.register_autograd(_backward, setup_context=_keep)

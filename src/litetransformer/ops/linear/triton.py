@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from litetransformer.ops.gradients import Collector, Product, collector
 from litetransformer.ops.kernels import FLOATS, computing_type, triton_why_not
 
 WIDEST = 8192
@@ -30,35 +31,65 @@ def linear(
 ) -> Float[Tensor, "*N E"]:
     """The same as the reference; under autocast in its type."""
     assert bias is not None
-    dtype = computing_type(x)
+    dtype, later = computing_type(x), _later(weight, bias)
     with torch.autocast(x.device.type, enabled=False):
         # Casts are autograd's, so that each gradient comes back in the type of what it belongs to.
-        found: Tensor = _Linear.apply(x.to(dtype), weight.to(dtype), bias.to(dtype), relu)
+        found: Tensor = _Linear.apply(x.to(dtype), weight.to(dtype), bias.to(dtype), relu, later)
     return found
+
+
+Later = tuple[Collector, int, int]
+"""Who collects the gradients of a weight and its bias, and the places of both."""
+
+
+def _later(weight: Tensor, bias: Tensor) -> Later | None:
+    into = collector()
+    if into is None:
+        return None
+    places = into.place(weight), into.place(bias)
+    return None if places[0] is None or places[1] is None else (into, places[0], places[1])
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, relu: bool, later: Later | None) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         product = torch._addmm_activation if relu else torch.addmm
         out = product(bias, rows, weight.t())
         ctx.save_for_backward(x, weight, out if relu else None)
+        ctx.later = later
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        from litetransformer.ops.linear import triton_ops
-
         x, weight, out = ctx.saved_tensors
         above, rows = upstream.reshape(-1, weight.shape[0]), x.reshape(-1, x.shape[-1])
-        if weight.numel() <= triton_ops.SMALL:
-            slope, both = triton_ops.weight_gradient(above, rows, out)
-            weight_slope, bias_slope = both.split([weight.numel(), len(weight)])
-        else:
-            slope, bias_slope = triton_ops.rectified_sum(above, out, weight.dtype)
-        slope = above if out is None else slope
-        if weight.numel() > triton_ops.SMALL:
-            weight_slope = slope.t() @ rows
+        find = _gradients if ctx.later is None else _note
+        slope, weight_slope, bias_slope = find(above, rows, weight, out, ctx.later)
         into = (slope @ weight).view(x.shape) if ctx.needs_input_grad[0] else None
-        return into, weight_slope.view(weight.shape), bias_slope, None
+        return into, weight_slope, bias_slope, None, None
+
+
+def _gradients(
+    above: Tensor, rows: Tensor, weight: Tensor, out: Tensor | None, _: object
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradient before the relu, the weight's and the bias's."""
+    from litetransformer.ops.linear import triton_ops
+
+    if weight.numel() <= triton_ops.SMALL:
+        slope, both = triton_ops.weight_gradient(above, rows, out)
+        weight_slope, bias_slope = both.split([weight.numel(), len(weight)])
+        return above if out is None else slope, weight_slope.view(weight.shape), bias_slope
+    slope, bias_slope = triton_ops.rectified_sum(above, out, weight.dtype)
+    slope = above if out is None else slope
+    return slope, slope.t() @ rows, bias_slope
+
+
+def _note(
+    above: Tensor, rows: Tensor, weight: Tensor, out: Tensor | None, later: Later
+) -> tuple[Tensor, None, None]:
+    """The gradient before the relu; the others are left to who collects them."""
+    into, *places = later
+    slope = above if out is None else torch.ops.aten.threshold_backward(above, out, 0)
+    into.products.append(Product(slope, rows, *places))
+    return slope, None, None

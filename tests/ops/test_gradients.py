@@ -1,0 +1,139 @@
+"""Gradients that are collected and made at the end equal those that autograd finds on its way.
+
+On a GPU as they are, elsewhere under Triton's interpreter, which runs in fp32.
+"""
+
+import pytest
+import torch
+
+from litetransformer.layers.linear import LayerNorm, Linear, project
+from litetransformer.ops.dispatch import use
+from litetransformer.ops.gradients import Collector, collecting
+from litetransformer.ops.layer_norm import layer_norm
+from litetransformer.ops.linear import linear
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def interpret(patch):
+    if DEVICE == "cpu":
+        patch.setenv("TRITON_INTERPRET", "1")
+
+
+with pytest.MonkeyPatch.context() as patch:
+    # Triton reads this when its own functions are defined, and again when ours are.
+    interpret(patch)
+    pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
+    from litetransformer.ops.gradients import triton_ops
+
+# The thread of backward greets cuBLAS first.
+pytestmark = pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS")
+
+
+@pytest.fixture(autouse=True)
+def _interpreter(monkeypatch):
+    interpret(monkeypatch)
+
+
+class Net(torch.nn.Module):
+    """Layers of several shapes: two in one product, one used twice, one on a half of the channels."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.query, self.key = Linear(width, width), Linear(width, width)
+        self.part, self.norm = Linear(width // 2, width), LayerNorm(width)
+        self.twice, self.out = Linear(width, width), Linear(width, 3)
+
+    def forward(self, x):
+        query, key = project(x, [self.query, self.key])
+        x = self.norm(query * key, x) + self.part(x[..., : x.shape[-1] // 2])
+        return self.out(self.twice(self.twice(x, relu=True)))
+
+
+def flattened(net, dtype, order):
+    """The gradient, the copies that `net` is called with, and their places; parameters in `order`."""
+    named = sorted(net.named_parameters(), key=order)
+    sizes = [parameter.numel() for _, parameter in named]
+    flat = torch.cat([parameter.detach().flatten() for _, parameter in named]).to(dtype)
+    copies = {
+        name: part.view(parameter.shape).requires_grad_()
+        for part, (name, parameter) in zip(flat.split(sizes), named, strict=True)
+    }
+    begins = torch.tensor([0, *sizes[:-1]]).cumsum(0).tolist()
+    return torch.zeros(sum(sizes), device=DEVICE), copies, begins
+
+
+def weights_first(pair):
+    return pair[1].ndim == 1
+
+
+def as_named(_):
+    return 0
+
+
+@pytest.mark.parametrize("order", [weights_first, as_named])
+@pytest.mark.parametrize(("width", "rows", "wide"), [(20, 37, 1 << 17), (36, 300, 36 * 36), (80, 5, 100)])
+def test_collected_gradients_are_autograds(width, rows, wide, order, monkeypatch):
+    torch.manual_seed(width)
+    # Several shares of the rows, narrow sums and wide ones.
+    monkeypatch.setattr(triton_ops, "STEP", 16)
+    monkeypatch.setattr(triton_ops, "TALL", 4)
+    monkeypatch.setattr(triton_ops, "WIDE", wide)
+    net, x = Net(width).to(DEVICE), torch.randn(rows, width, device=DEVICE)
+    upstream = torch.randn(rows, 3, device=DEVICE)
+    expected = torch.autograd.grad(net(x), list(net.parameters()), upstream)
+    gradient, copies, begins = flattened(net, torch.float32, order)
+    into = Collector()
+    for _ in range(2):
+        with use(linear, "triton"), use(layer_norm, "triton"), collecting(into):
+            into.watch(zip(begins, copies.values(), strict=True))
+            out = torch.func.functional_call(net, copies, (x,))
+            with into.adding_to(gradient):
+                found = torch.autograd.grad(out, list(copies.values()), upstream, allow_unused=True)
+        # Weights that are no neighbours come back as ever.
+        assert sum(one is not None for one in found) == (0 if order is weights_first else 4)
+        for begin, one in zip(begins, found, strict=True):
+            if one is not None:
+                gradient[begin : begin + one.numel()] += one.flatten()
+    for (name, parameter), one in zip(net.named_parameters(), expected, strict=True):
+        begin = begins[list(copies).index(name)]
+        other = gradient[begin : begin + parameter.numel()].view(parameter.shape)
+        torch.testing.assert_close(other, 2 * one, rtol=2e-4, atol=2e-4)
+
+
+def test_weights_side_by_side_are_joined_without_a_copy():
+    net = Net(16).to(DEVICE)
+    _, copies, begins = flattened(net, torch.float32, weights_first)
+    into = Collector()
+    into.watch(zip(begins, copies.values(), strict=True))
+    query, key, part = (copies[f"{name}.weight"] for name in ("query", "key", "part"))
+    assert into.neighbours([query, key])
+    assert not into.neighbours([key, query])
+    assert not into.neighbours([query, part])
+    assert not into.neighbours([query, torch.randn(16, 16, device=DEVICE)])
+
+
+def test_a_gradient_that_is_not_left_to_the_collector_reaches_joined_weights():
+    net, x = Net(16).to(DEVICE), torch.randn(4, 16, device=DEVICE)
+    gradient, copies, begins = flattened(net, torch.float32, weights_first)
+    into = Collector()
+    with use(linear, "reference"), use(layer_norm, "reference"), collecting(into):
+        into.watch(zip(begins, copies.values(), strict=True))
+        out = torch.func.functional_call(net, copies, (x,)).sum()
+        with into.adding_to(gradient):
+            found = torch.autograd.grad(out, list(copies.values()), allow_unused=True)
+    slopes = torch.autograd.grad(net(x).sum(), [net.get_parameter(name) for name in copies])
+    expected = dict(zip(copies, slopes, strict=True))
+    for name, one in zip(copies, found, strict=True):
+        torch.testing.assert_close(one, expected[name], rtol=1e-4, atol=1e-4)
+    assert not gradient.any()
+
+
+def test_what_was_noted_and_not_added_is_forgotten():
+    into = Collector()
+    into.products.append("of a loss whose gradient was never asked for")
+    into.watch([])
+    gradient = torch.zeros(3)
+    with into.adding_to(gradient):
+        pass
+    assert not gradient.any()
