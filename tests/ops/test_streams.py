@@ -1,6 +1,7 @@
 """Branches on streams of their own: the same results, each reading what is there, as long as it is there."""
 
 import contextlib
+import copy
 import subprocess
 import sys
 
@@ -119,6 +120,8 @@ def mixer(device) -> Sublayer:
 
 
 def gradients(module, x, pad, wanted):
+    # Leaves remember the stream that they were first used on, so each pass has its own.
+    module = copy.deepcopy(module)
     with overlapping_branches(wanted):
         out = module(x, pad)
     return [out, *torch.autograd.grad(out.square().sum(), [x, *module.parameters()])]

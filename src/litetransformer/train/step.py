@@ -1,5 +1,6 @@
 """One update of the weights: gradients of a few batches, clipped, applied."""
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from litetransformer.core.errors import InputError
 from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.model import Model
+from litetransformer.ops.streams import overlapping_branches
 from litetransformer.train.distributed import ALONE, Ranks
 from litetransformer.train.flat_adam import flat_adam
 from litetransformer.train.recipe import Training
@@ -93,7 +95,9 @@ class Step:
         if self.recorder is None:
             work(*inputs)
         else:
-            self.recorder(work, inputs)
+            # Autograd that adds up leaves' gradients itself expects all of them on one stream.
+            with contextlib.nullcontext() if self.working is None else overlapping_branches():
+                self.recorder(work, inputs)
 
     def _accumulate(self, *batch: Tensor) -> None:
         training, find = self.training, self.model.loss if self.working is None else self.working.loss

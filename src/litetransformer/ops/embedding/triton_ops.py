@@ -17,8 +17,8 @@ from litetransformer.ops.triton_common import dropped, multiply
 
 RUN = 64
 """Neighbours of the sorted tokens that a program has."""
-WIDTH = 128
-"""Channels that a program of the gradient has."""
+WIDTH = 64
+"""Channels that a program of the gradient has: with more of them it would have too few registers."""
 
 
 @triton.jit(do_not_specialize=["rows", "period"])

@@ -20,7 +20,7 @@ from litetransformer.ops.triton_common import multiply
 
 TILE = 64
 """Rows and columns of a weight's gradient that a program has."""
-STEP = 64
+STEP = 128
 """Rows of a batch that a program reads at a time."""
 PROGRAMS = 1584
 """Programs of a launch to aim at: twelve a multiprocessor of an H100, so that the last ones matter little."""
@@ -213,11 +213,13 @@ def _sums(group: Sequence[Product], partial: Tensor) -> Iterator[Sum]:
 
 
 def _launches(sums: Sequence[Sum]) -> Iterator[tuple[bool, list[Sum]]]:
-    """Whether they are tall, and sums that are made at once: no two of them are for the same place."""
+    """Whether they are tall, and sums of about one size to be made at once, no two for the same place."""
     rounds = defaultdict(list)
     seen: dict[int, int] = defaultdict(int)
     for one in sums:
-        rounds[seen[one.place], len(one.rows) >= TALL].append(one)
+        size = len(one.rows).bit_length(), one.length.bit_length()
+        rounds[seen[one.place], len(one.rows) >= TALL, size].append(one)
         seen[one.place] += 1
-    for (_, tall), some in sorted(rounds.items(), key=lambda pair: pair[0]):
+    # In this order: a later round adds to what an earlier one has written.
+    for (_, tall, _), some in sorted(rounds.items(), key=lambda pair: pair[0]):
         yield tall, some

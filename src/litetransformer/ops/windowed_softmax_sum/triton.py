@@ -24,7 +24,7 @@ def windowed_softmax_sum(
     logits: Float[Tensor, "H K"] | Float[Tensor, "B T H K"],
     left: int,
     rate: float = 0.0,
-    seed: Int[Tensor, ""] | None = None,
+    seed: Int[Tensor, "1"] | None = None,
 ) -> Float[Tensor, "B T C"]:
     """The same as the reference; under autocast in its type, with the softmax in fp32."""
     if rate > 0.0 and seed is None:
