@@ -28,6 +28,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from litetransformer.ops.dispatch import use
+from litetransformer.ops.windowed_softmax_sum import reference as softmax_reference
+from litetransformer.ops.windowed_softmax_sum import windowed_softmax_sum
 from litetransformer.ops.windowed_sum import reference, windowed_sum
 
 CACHE = 256 << 20
@@ -35,30 +37,36 @@ CACHE = 256 << 20
 TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2}
 
 VARIANTS = {
-    "bands": ("triton_short_ops", "MOST", 0),
-    "short-16": ("triton_short_ops", "MOST", 16),
-    "short-shares-4": ("triton_short_ops", "SHARES", 4),
-    "two-waves": ("triton_band", "ROOM", 48),
-    "few-warps": ("triton_ops", "BACKWARD_WARPS", 1),
+    "bands": {"triton_forms.FORCED": "bands"},
+    "square": {"triton_forms.FORCED": "square"},
+    "short": {"triton_forms.FORCED": "short", "triton_short_ops.SHARES": 2},
+    "half-room": {"triton_square_ops.ROOM": 0.5},
+    "double-room": {"triton_square_ops.ROOM": 2.0},
+    "half-warps": {"triton_square_ops.WARPS": 0.5, "triton_square_ops.ROOM": 0.5},
+    "chain-4": {"triton_square_ops.CHAIN": 4},
+    "chain-8": {"triton_square_ops.CHAIN": 8},
+    "block-32": {"triton_square_ops.BLOCK": 32},
+    "4-stages": {"triton_square_ops.STAGES": 4},
+    "4-shares": {"triton_short_ops.SHARES": 4},
 }
-"""Other choices inside the Triton kernels: the module's constant and its other value."""
+"""Other choices inside the Triton kernels: the modules' constants and their other values."""
 
 
 @contextlib.contextmanager
 def chosen(name: str) -> Iterator[None]:
-    """Inside the block, `triton/VARIANT` runs with that variant's constant."""
+    """Inside the block, `triton/VARIANT` runs with that variant's constants."""
     _, _, variant = name.partition("/")
-    if not variant:
-        yield
-        return
-    module, constant, value = VARIANTS[variant]
-    owner = importlib.import_module(f"litetransformer.ops.windowed_sum.{module}")
-    before = getattr(owner, constant)
-    setattr(owner, constant, value)
+    before = []
+    for place, value in VARIANTS.get(variant, {}).items():
+        module, _, constant = place.partition(".")
+        owner = importlib.import_module(f"litetransformer.ops.windowed_sum.{module}")
+        before.append((owner, constant, getattr(owner, constant)))
+        setattr(owner, constant, value)
     try:
         yield
     finally:
-        setattr(owner, constant, before)
+        for owner, constant, value in before:
+            setattr(owner, constant, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +80,8 @@ class Case:
     dynamic: bool = False
     dtype: str = "bfloat16"
     heads: int = 4
+    softmax: bool = False
+    """Whether the taps are logits that go through softmax and dropout in the kernel."""
 
     def inputs(self, device: str, tokens: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Fresh `x` and taps that want gradients, and an upstream."""
@@ -87,6 +97,11 @@ class Case:
         one, taps = x.numel() * x.element_size(), weights.numel() * weights.element_size()
         return {"forward": 2 * one + taps, "backward": 3 * one + 2 * taps}
 
+    def options(self, device: str) -> tuple[int | float | Tensor, ...]:
+        """What follows `x` and the taps: the window is causal, a tenth of the taps drops."""
+        seed = torch.full((1,), 12345, device=device)
+        return (self.taps - 1, 0.1, seed) if self.softmax else (self.taps - 1,)
+
 
 CASES = [
     *(Case(tokens=n, length=t, channels=80, taps=31) for n, t in ((16384, 32), (65536, 32), (65536, 256))),
@@ -98,10 +113,35 @@ CASES = [
     Case(tokens=65536, length=256, channels=80, taps=31, dtype="float32"),
     Case(tokens=65536, length=256, channels=80, taps=31, dtype="float32", dynamic=True),
 ]
+VARIED = [
+    (Case(tokens=65536, length=256, channels=80, taps=31), "bands half-room double-room half-warps 4-stages"),
+    (Case(tokens=65536, length=256, channels=80, taps=31, dynamic=True), "bands half-warps chain-4 chain-8"),
+    (Case(tokens=65536, length=256, channels=448, taps=31, dynamic=True), "bands block-32 chain-8"),
+    (
+        Case(tokens=65536, length=256, channels=80, taps=31, dynamic=True, softmax=True),
+        "bands half-warps chain-8",
+    ),
+    (Case(tokens=16384, length=32, channels=80, taps=31), "bands half-warps"),
+    (Case(tokens=16384, length=32, channels=80, taps=31, dynamic=True), "bands half-warps"),
+    (Case(tokens=65536, length=256, channels=100, taps=31), "bands"),
+    (Case(tokens=65536, length=256, channels=80, taps=63), "bands half-room half-warps"),
+    (Case(tokens=65536, length=256, channels=448, taps=63), "bands half-warps"),
+    (Case(tokens=16384, length=32, channels=80, taps=15), "bands short"),
+    (Case(tokens=65536, length=32, channels=80, taps=31), "bands half-room"),
+    (Case(tokens=16384, length=32, channels=80, taps=3), "short 4-shares"),
+    (Case(tokens=65536, length=32, channels=80, taps=15), "bands short"),
+    (Case(tokens=65536, length=256, channels=80, taps=3), "short 4-shares"),
+    (Case(tokens=65536, length=256, channels=248, taps=31), "bands"),
+    (Case(tokens=65536, length=256, channels=248, taps=31, dynamic=True), "bands chain-8"),
+    (Case(tokens=65536, length=256, channels=80, taps=31, dtype="float32"), "square"),
+    (Case(tokens=65536, length=256, channels=80, taps=31, dtype="float32", dynamic=True), "square"),
+]
+"""Where the choices inside the Triton kernels differ most, the most wanted first."""
 SMALL = [
     Case(tokens=128, length=32, channels=16, taps=5, dtype="float32", dynamic=dynamic)
     for dynamic in (False, True)
 ]
+SMALL += [Case(tokens=128, length=64, channels=16, taps=31, dtype="float32", dynamic=True, softmax=True)]
 
 
 def conv1d(x: Tensor, weights: Tensor, left: int) -> Tensor:
@@ -112,36 +152,39 @@ def conv1d(x: Tensor, weights: Tensor, left: int) -> Tensor:
     return F.conv1d(padded, kernel, groups=channels).transpose(1, 2)
 
 
-def implementations(case: Case, device: str, variants: bool) -> dict[str, Callable[..., Tensor]]:
-    """Those that can run this case, under autocast where that is what bf16 means."""
+def implementations(case: Case, device: str, variants: str | None) -> dict[str, Callable[..., Tensor]]:
+    """Those that can run this case, or these variants, under autocast where that is what bf16 means."""
     (x, weights), _ = case.inputs(device, 1)
 
+    op = windowed_softmax_sum if case.softmax else windowed_sum
+
     def forced(name: str) -> Callable[..., Tensor]:
-        def run(x: Tensor, weights: Tensor, left: int) -> Tensor:
-            mixed = torch.autocast(device, torch.bfloat16, enabled=x.dtype == torch.bfloat16)
-            with use(windowed_sum, name.partition("/")[0]), mixed:
-                return windowed_sum(x, weights, left)
+        def run(*inputs: Tensor | float) -> Tensor:
+            mixed = torch.autocast(device, torch.bfloat16, enabled=case.dtype == "bfloat16")
+            with use(op, name.partition("/")[0]), mixed:
+                return op(*inputs)
 
         return run
 
     found = {
         name: forced(name)
-        for name, why_not in windowed_sum.why_not.items()
-        if why_not(x, weights, case.taps - 1) is None
+        for name, why_not in op.why_not.items()
+        if why_not(x, weights, *case.options(device)) is None
     }
-    if variants:
-        return {n: forced(n) for n in ("triton", *(f"triton/{v}" for v in VARIANTS)) if "triton" in found}
-    return found if case.dynamic else {**found, "conv1d": conv1d}
+    if variants is not None:
+        names = ("triton", *(f"triton/{variant}" for variant in variants.split()))
+        return {name: forced(name) for name in names if "triton" in found}
+    return found if case.dynamic or case.softmax else {**found, "conv1d": conv1d}
 
 
 def disagreement(case: Case, run: Callable[..., Tensor], device: str) -> float:
     """The largest relative distance of output and gradients from the reference in float64, causal."""
     inputs, upstream = case.inputs(device, 2 * case.length)
     exact = tuple(tensor.detach().double().requires_grad_() for tensor in inputs)
-    left, worst = case.taps - 1, 0.0
+    options, definition, worst = case.options(device), softmax_reference if case.softmax else reference, 0.0
     pairs = []
-    for function, given, above in ((run, inputs, upstream), (reference, exact, upstream.double())):
-        out = function(*given, left)
+    for function, given, above in ((run, inputs, upstream), (definition, exact, upstream.double())):
+        out = function(*given, *options)
         pairs.append((out, *torch.autograd.grad(out, given, above.to(out.dtype))))
     for found, expected in zip(*pairs, strict=True):
         distance = float((found.double() - expected).detach().norm() / expected.detach().norm())
@@ -184,9 +227,11 @@ def summary(seconds: list[float]) -> dict[str, float]:
     return {"median_seconds": middle, "quartile_1": low, "quartile_3": high}
 
 
-def measure(case: Case, device: str, repeats: int, variants: bool) -> list[dict]:
+def measure(
+    case: Case, device: str, repeats: int, implementations: dict[str, Callable[..., Tensor]]
+) -> list[dict]:
     (x, weights), _ = case.inputs(device, case.tokens)
-    left, moved = case.taps - 1, case.bytes(x, weights)
+    options, moved = case.options(device), case.bytes(x, weights)
     sets = max(2, -(-CACHE // moved["forward"])) if device == "cuda" else 2
     data = [case.inputs(device, case.tokens) for _ in range(sets)]
     rows = []
@@ -198,14 +243,14 @@ def measure(case: Case, device: str, repeats: int, variants: bool) -> list[dict]
         row = {**asdict(case), "direction": direction, "bytes": moved[direction], "copy": copy}
         row["implementations"] = {}
         del buffers, copying
-        for name, run in implementations(case, device, variants).items():
+        for name, run in implementations.items():
             if direction == "forward":
                 inputs = [tuple(tensor.detach() for tensor in given) for given, _ in data]
-                work = [lambda given=given, run=run: run(*given, left) for given in inputs]
+                work = [lambda given=given, run=run: run(*given, *options) for given in inputs]
             else:
                 work = []
                 for given, upstream in data:
-                    out = run(*given, left)
+                    out = run(*given, *options)
                     above = upstream.to(out.dtype)
                     work.append(
                         lambda out=out, given=given, above=above: torch.autograd.grad(
@@ -229,6 +274,8 @@ def line(row: dict) -> str:
     """One case and direction for the eye: each implementation's share of the copy's bandwidth."""
     speed = row["bytes"] / row["copy"]["median_seconds"] / 1e9
     form = "per position" if row["dynamic"] else "static"
+    if row["softmax"]:
+        form += ", softmax"
     what = f"{row['tokens']:6} × {row['channels']:3} T {row['length']:3} K {row['taps']:2} {form:12} "
     what += f"{row['dtype']:8} {row['direction']:8} copy {speed:5.0f} GB/s "
     shares = []
@@ -247,28 +294,41 @@ def main() -> int:
     options.add_argument("--repeats", type=int, default=20)
     options.add_argument("--small", action="store_true", help="two tiny cases, to try the program")
     options.add_argument("--variants", action="store_true", help="choices inside the Triton kernels instead")
+    options.add_argument("--limit", type=float, help="seconds after which no further case is begun")
     given = options.parse_args()
+    begin = time.perf_counter()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    cases = SMALL if given.small else CASES
+    if given.variants:
+        cases = [(case, "bands short square") for case in SMALL] if given.small else VARIED
+    else:
+        cases = [(case, None) for case in (SMALL if given.small else CASES)]
     torch.manual_seed(0)
     torch.backends.cudnn.allow_tf32 = False
     if device == "cuda":
         # Backward runs on the stream of its forward, and a recording needs one of its own.
         torch.cuda.set_stream(torch.cuda.Stream())
-    wrong = []
-    for case in cases:
-        for name, run in implementations(case, device, given.variants).items():
-            with chosen(name):
-                distance = disagreement(case, run, device)
-            if not distance < TOLERANCES[case.dtype]:
-                wrong.append(f"{name} is {distance:.1e} away from the reference: {case}")
-    if wrong:
-        print(*wrong, "nothing is reported while an implementation is wrong", sep="\n", file=sys.stderr)
-        return 1
-    rows = []
-    for case in cases:
-        rows += measure(case, device, given.repeats, given.variants)
-        print(*(line(row) for row in rows[-2:]), sep="\n", flush=True)
+    rows, wrong = [], []
+    # Variants are compiled case by case, so what is measured before the limit is worth something.
+    for some in [[one] for one in cases] if given.variants else [cases]:
+        if given.limit is not None and time.perf_counter() - begin > given.limit:
+            print(f"not measured within {given.limit:g} s: {some[0][0]}", flush=True)
+            continue
+        right = {}
+        for case, variants in some:
+            right[case] = implementations(case, device, variants)
+            for name, run in list(right[case].items()):
+                with chosen(name):
+                    distance = disagreement(case, run, device)
+                if not distance < TOLERANCES[case.dtype]:
+                    wrong.append(f"{name} is {distance:.1e} away from the reference: {case}")
+                    print(wrong[-1], file=sys.stderr, flush=True)
+                    del right[case][name]
+        if wrong and not given.variants:
+            print("nothing is reported while an implementation is wrong", file=sys.stderr)
+            return 1
+        for case, found in right.items():
+            rows += measure(case, device, given.repeats, found)
+            print(*(line(row) for row in rows[-2:]), sep="\n", flush=True)
     result = {
         "what": "the windowed sum beside a copy of as many bytes",
         "program": Path(__file__).name,
@@ -281,7 +341,7 @@ def main() -> int:
     }
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(result, indent=1) + "\n")
-    return 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from litetransformer.ops.cross_entropy import cross_entropy
 from litetransformer.ops.dispatch import use
 from litetransformer.ops.windowed_softmax_sum import reference as softmax_reference
 from litetransformer.ops.windowed_softmax_sum import windowed_softmax_sum
-from litetransformer.ops.windowed_sum import reference, windowed_sum
+from litetransformer.ops.windowed_sum import reference, triton_forms, windowed_sum
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -48,6 +48,15 @@ SHAPES = [
     (5, 37, 16, 2, 3),  # more runs than programs at once
     (1, 9, 300, 150, 3),  # more heads than a program has
     (2, 9, 258, 1, 3),  # a head too wide for the short kernels
+]
+SQUARES = [
+    (2, 20, 24, 2, 31),  # one block
+    (1, 71, 40, 2, 31),  # a chain
+    (3, 40, 8, 2, 15),  # chains that begin within a sequence
+    (1, 70, 100, 4, 31),  # heads that begin within a load
+    (1, 130, 10, 2, 63),  # a larger square
+    (1, 40, 66, 1, 9),  # several blocks of channels
+    (2, 33, 6, 6, 3),  # a channel a head
 ]
 
 
@@ -96,6 +105,47 @@ def test_sum_and_gradients_equal_the_references(shape, dynamic):
         compare(windowed_sum, reference, shape, dynamic, torch.float32, left)
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("shape", SQUARES)
+def test_squares_equal_the_reference(shape, dynamic, monkeypatch):
+    monkeypatch.setattr(triton_forms, "FORCED", "square")
+    for left in {shape[-1] - 1, shape[-1] // 2}:
+        compare(windowed_sum, reference, shape, dynamic, torch.float32, left)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("shape", SQUARES[:3])
+def test_squares_with_softmax_and_dropout(shape, dynamic, monkeypatch):
+    monkeypatch.setattr(triton_forms, "FORCED", "square")
+    options = (shape[-1] // 2, 0.3, torch.tensor([12345678901], device=DEVICE))
+    compare(windowed_softmax_sum, softmax_reference, shape, dynamic, torch.float32, *options)
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("shape", SQUARES[1:4])
+def test_squares_along_a_chain(shape, softmax, monkeypatch):
+    from litetransformer.ops.windowed_sum import triton_square_ops
+
+    monkeypatch.setattr(triton_forms, "FORCED", "square")
+    monkeypatch.setattr(triton_square_ops, "CHAIN", 2)
+    options = (
+        (shape[-1] // 2, 0.3, torch.tensor([12345678901], device=DEVICE)) if softmax else (shape[-1] - 1,)
+    )
+    op, definition = (windowed_softmax_sum, softmax_reference) if softmax else (windowed_sum, reference)
+    compare(op, definition, shape, True, torch.float32, *options)
+
+
+def test_which_kernels_take_a_shape(monkeypatch):
+    def form(taps, left, dtype=torch.float16, channels=8):
+        return triton_forms.form(torch.zeros(1, 4, channels, dtype=dtype), torch.zeros(2, taps), left)
+
+    assert [form(taps, taps - 1) for taps in (3, 8, 9, 64, 65)] == ["short"] * 2 + ["square"] * 2 + ["bands"]
+    assert form(31, 30, torch.float32) == form(31, 31) == form(3, -1) == form(3, 2, channels=258) == "bands"
+    monkeypatch.setattr(triton_forms, "FORCED", "square")
+    assert form(3, 2) == form(31, 30, torch.float32) == "square"
+    assert form(65, 64) == "bands"
+
+
 @pytest.mark.parametrize("taps", [5, 31])
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_half_precision_adds_up_in_full(dynamic, taps):
@@ -120,9 +170,10 @@ def shifted(x, weights, left):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("taps", [3, 31, 63, 80])
-@pytest.mark.parametrize("length", [31, 333])
-def test_bfloat16_on_a_gpu(length, taps, dynamic):
-    compare(windowed_sum, reference, (3, length, 248, 4, taps), dynamic, torch.bfloat16, taps - 1)
+@pytest.mark.parametrize(("length", "channels"), [(31, 248), (333, 248), (333, 100), (1000, 448)])
+def test_bfloat16_on_a_gpu(length, channels, taps, dynamic):
+    for left in (taps - 1, taps // 2):
+        compare(windowed_sum, reference, (3, length, channels, 4, taps), dynamic, torch.bfloat16, left)
 
 
 @pytest.mark.gpu
@@ -146,7 +197,7 @@ def test_a_gpu_gives_the_same_bits_every_time_and_when_compiled(dynamic, monkeyp
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("shape", SHAPES[:4])
 def test_softmax_and_dropout_of_the_taps_in_the_kernel(shape, dynamic, rate):
-    options = (shape[-1] // 2, rate, torch.tensor(12345678901, device=DEVICE))
+    options = (shape[-1] // 2, rate, torch.tensor([12345678901], device=DEVICE))
     compare(windowed_softmax_sum, softmax_reference, shape, dynamic, torch.float32, *options)
 
 

@@ -10,7 +10,7 @@ from litetransformer.ops.windowed_sum import reference as windowed_sum
 
 
 def seed(number):
-    return torch.tensor(number)
+    return torch.tensor([number])
 
 
 @pytest.mark.parametrize("name", ["reference", "separate"])

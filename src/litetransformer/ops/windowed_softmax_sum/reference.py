@@ -13,7 +13,7 @@ def windowed_softmax_sum(
     logits: Float[Tensor, "H K"] | Float[Tensor, "B T H K"],
     left: int,
     rate: float = 0.0,
-    seed: Int[Tensor, ""] | None = None,
+    seed: Int[Tensor, "1"] | None = None,
 ) -> Float[Tensor, "B T C"]:
     """windowed_sum(x, drop(softmax(logits)), left); `rate` is the share to drop, `seed` says which taps.
 
@@ -23,7 +23,7 @@ def windowed_softmax_sum(
 
 
 def dropped(
-    weights: Float[Tensor, "*taps"], rate: float, seed: Int[Tensor, ""] | None
+    weights: Float[Tensor, "*taps"], rate: float, seed: Int[Tensor, "1"] | None
 ) -> Float[Tensor, "*taps"]:
     """`weights` with a share of `rate` zeroed, by a hash of the index, and the rest divided by 1 − rate.
 

@@ -19,7 +19,7 @@ def windowed_softmax_sum(
     logits: Float[Tensor, "H K"] | Float[Tensor, "B T H K"],
     left: int,
     rate: float = 0.0,
-    seed: Int[Tensor, ""] | None = None,
+    seed: Int[Tensor, "1"] | None = None,
 ) -> Float[Tensor, "B T C"]:
     """The same as the reference."""
     return windowed_sum(x, dropped(logits.softmax(-1), rate, seed), left)

@@ -23,7 +23,7 @@ def windowed_sum(
 def run(
     x: Float[Tensor, "B T C"],
     taps: Float[Tensor, "H K"] | Float[Tensor, "B T H K"],
-    seed: Int[Tensor, ""] | None,
+    seed: Int[Tensor, "1"] | None,
     left: int,
     softmax: bool,
     rate: float,

@@ -12,9 +12,18 @@ from torch.library import triton_op
 
 from litetransformer.ops.kernels import power, side_by_side
 from litetransformer.ops.triton_common import launcher
-from litetransformer.ops.windowed_sum import triton_dynamic, triton_short_ops, triton_static
+from litetransformer.ops.windowed_sum import (
+    triton_dynamic,
+    triton_short_ops,
+    triton_square_ops,
+    triton_static,
+)
 from litetransformer.ops.windowed_sum.triton_band import Tiling, multiprocessors, rounded, tiling
+from litetransformer.ops.windowed_sum.triton_forms import form
 from litetransformer.ops.windowed_sum.triton_memory import unit
+
+OTHERS = {"short": triton_short_ops, "square": triton_square_ops}
+"""What there is beside the bands, which are launched here."""
 
 BACKWARD_WARPS = 2
 """Times the warps of the forward pass, for the gradients of per-position taps: with fewer, a thread's 220
@@ -51,8 +60,9 @@ def windowed_sum(
     """The windowed sum in the type of `x`."""
     x, taps = side_by_side(x), taps.contiguous()
     seed = taps if seed is None else seed
-    if triton_short_ops.wanted(x, taps, left):
-        return triton_short_ops.forward(x, taps, seed, left, softmax, rate)
+    kind = form(x, taps, left)
+    if kind in OTHERS:
+        return OTHERS[kind].forward(x, taps, seed, left, softmax, rate)
     batch, length, _ = x.shape
     heads, count = taps.shape[-2:]
     out, one = x.new_empty(x.shape), unit(x)
@@ -83,8 +93,9 @@ def windowed_sum_backward(
     seed = taps if seed is None else seed
     batch, length, _ = x.shape
     heads, count = taps.shape[-2:]
-    if triton_short_ops.wanted(x, taps, left):
-        x_gradient, found = triton_short_ops.backward(upstream, x, taps, seed, left, softmax, rate)
+    kind = form(x, taps, left)
+    if kind in OTHERS:
+        x_gradient, found = OTHERS[kind].backward(upstream, x, taps, seed, left, softmax, rate)
         if taps.dim() == 2:
             found = finished(found, taps, seed, softmax, rate)
         return x_gradient, found

@@ -12,17 +12,9 @@ from litetransformer.ops.windowed_sum import triton_short
 from litetransformer.ops.windowed_sum.triton_band import multiprocessors, rounded
 from litetransformer.ops.windowed_sum.triton_memory import unit
 
-MOST = 8
-"""Taps up to which multiply-adds in registers take less time than the memory; 0 leaves all to the bands."""
 THREADS = 128
 SHARES = 8
 """Programs a multiprocessor that sum up a gradient of static taps."""
-
-
-def wanted(x: Tensor, taps: Tensor, left: int) -> bool:
-    """Whether these kernels take this shape: few taps, windows that meet their position, narrow heads."""
-    heads, count = taps.shape[-2:]
-    return count <= MOST and 0 <= left < count and x.shape[2] // heads <= THREADS
 
 
 def forward(x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rate: float) -> Tensor:
