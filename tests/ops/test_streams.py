@@ -121,10 +121,10 @@ def mixer(device) -> Sublayer:
 
 def gradients(module, x, pad, wanted):
     # Leaves remember the stream that they were first used on, so each pass has its own.
-    module = copy.deepcopy(module)
+    module, x = copy.deepcopy(module), x.detach().requires_grad_()
     with overlapping_branches(wanted):
         out = module(x, pad)
-    return [out, *torch.autograd.grad(out.square().sum(), [x, *module.parameters()])]
+    return [out.detach(), *torch.autograd.grad(out.square().sum(), [x, *module.parameters()])]
 
 
 def inputs(device):

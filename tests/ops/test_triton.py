@@ -136,14 +136,25 @@ def test_squares_along_a_chain(shape, softmax, monkeypatch):
 
 
 def test_which_kernels_take_a_shape(monkeypatch):
-    def form(taps, left, dtype=torch.float16, channels=8):
-        return triton_forms.form(torch.zeros(1, 4, channels, dtype=dtype), torch.zeros(2, taps), left)
+    def form(taps, left, dtype=torch.float16, channels=8, rows=(), backward=False):
+        x = torch.zeros(1, 4, channels, dtype=dtype)
+        return triton_forms.form(x, torch.zeros(*rows, 2, taps), left, backward=backward)
 
-    assert [form(taps, taps - 1) for taps in (3, 8, 9, 64, 65)] == ["short"] * 2 + ["square"] * 2 + ["bands"]
-    assert form(31, 30, torch.float32) == form(31, 31) == form(3, -1) == form(3, 2, channels=258) == "bands"
+    def both(taps, **options):
+        return [form(taps, taps - 1, **options, backward=backward) for backward in (False, True)]
+
+    assert both(8) == ["short", "short"]
+    assert both(9) == ["short", "bands"]
+    assert both(31) == ["bands", "bands"]
+    assert both(31, channels=50) == ["bands", "square"]
+    assert both(31, channels=80) == both(63) == both(31, rows=(1, 4)) == ["square", "square"]
+    assert both(31, dtype=torch.float32) == both(31, dtype=torch.float32, rows=(1, 4)) == ["square", "square"]
+    assert both(31, dtype=torch.float32, rows=(1, 4), channels=130) == ["bands", "bands"]
+    assert both(65) == ["bands", "bands"]
+    assert form(63, 63) == form(3, -1) == form(3, 2, channels=258) == "bands"
     monkeypatch.setattr(triton_forms, "FORCED", "square")
-    assert form(3, 2) == form(31, 30, torch.float32) == "square"
-    assert form(65, 64) == "bands"
+    assert both(3) == both(31) == ["square", "square"]
+    assert both(65) == ["bands", "bands"]
 
 
 @pytest.mark.parametrize("taps", [5, 31])

@@ -93,7 +93,7 @@ def windowed_sum_backward(
     seed = taps if seed is None else seed
     batch, length, _ = x.shape
     heads, count = taps.shape[-2:]
-    kind = form(x, taps, left)
+    kind = form(x, taps, left, backward=True)
     if kind in OTHERS:
         x_gradient, found = OTHERS[kind].backward(upstream, x, taps, seed, left, softmax, rate)
         if taps.dim() == 2:
