@@ -8,7 +8,7 @@ import torch
 
 from litetransformer.layers.linear import LayerNorm, Linear, project
 from litetransformer.ops.dispatch import use
-from litetransformer.ops.gradients import Collector, collecting
+from litetransformer.ops.gradients import Collector, Sum, collecting
 from litetransformer.ops.layer_norm import layer_norm
 from litetransformer.ops.linear import linear
 
@@ -95,6 +95,7 @@ def test_collected_gradients_are_autograds(width, rows, wide, order, monkeypatch
         for begin, one in zip(begins, found, strict=True):
             if one is not None:
                 gradient[begin : begin + one.numel()] += one.flatten()
+    assert not gradient.requires_grad
     for (name, parameter), one in zip(net.named_parameters(), expected, strict=True):
         begin = begins[list(copies).index(name)]
         other = gradient[begin : begin + parameter.numel()].view(parameter.shape)
@@ -111,6 +112,39 @@ def test_weights_side_by_side_are_joined_without_a_copy():
     assert not into.neighbours([key, query])
     assert not into.neighbours([query, part])
     assert not into.neighbours([query, torch.randn(16, 16, device=DEVICE)])
+
+
+def test_only_a_weight_itself_has_a_place():
+    weight = torch.randn(4, 4, device=DEVICE).requires_grad_()
+    into = Collector()
+    into.watch([(0, weight)])
+    assert into.place(weight) == 0
+    assert into.place(weight.detach()) is None
+    assert into.place(weight.t()) is None
+
+
+def test_sums_for_places_that_meet_are_not_made_at_once():
+    rows = torch.ones(3, 8, device=DEVICE)
+    sums = [Sum(rows, 0, 8, 0), Sum(rows, 0, 4, 6), Sum(rows, 4, 4, 8), Sum(rows, 0, 4, 6)]
+    launches = [[one.place for one in some] for _, some in triton_ops._launches(sums)]
+    assert sorted(launches) == [[0], [6], [6], [8]]
+    gradient = torch.zeros(12, device=DEVICE)
+    triton_ops.add([], sums, gradient, Collector().table)
+    expected = [3.0] * 6 + [9.0] * 2 + [9.0] * 2 + [3.0] * 2
+    torch.testing.assert_close(gradient.cpu(), torch.tensor(expected))
+
+
+def test_an_error_in_backward_leaves_nothing_behind():
+    into = Collector()
+
+    def fail():
+        with into.adding_to(torch.zeros(3)):
+            into.products.append("of a layer")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert not into.products
 
 
 def test_a_gradient_that_is_not_left_to_the_collector_reaches_joined_weights():

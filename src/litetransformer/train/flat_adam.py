@@ -12,7 +12,7 @@ class FlatAdam:
 
     To everyone else the optimiser stays what it was: its state has PyTorch's names, shapes and types, is
     loaded and saved as before, and its hooks are called. Those called before an update find a gradient that
-    is not yet cut, those after it zeros.
+    is not yet cut, those after it zeros; those after it may read weights, not write them.
 
     The working copies are made in the same pass. Those in fp32 are the weights themselves.
     """

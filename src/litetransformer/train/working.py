@@ -90,10 +90,11 @@ class WorkingCopy:
         alike, others = (
             [pair for pair in pairs if (pair[0].dtype == gradient.dtype) == same] for same in (True, False)
         )
-        if alike:
-            torch._foreach_add_([place for _, place in alike], [one for one, _ in alike])
-        for one, place in others:
-            place.add_(one)
+        with torch.no_grad():
+            if alike:
+                torch._foreach_add_([place for _, place in alike], [one for one, _ in alike])
+            for one, place in others:
+                place.add_(one)
 
 
 class _Piece:

@@ -62,13 +62,17 @@ class Collector:
 
     def place(self, weight: Tensor) -> int | None:
         """Where the gradient of `weight` belongs; None if that is not collected here."""
-        return self.places.get(weight.data_ptr())
+        # What begins at the same address but is no weight, or not laid out as one, is another tensor.
+        whole = weight.requires_grad and weight.is_contiguous()
+        return self.places.get(weight.data_ptr()) if whole else None
 
     def neighbours(self, weights: Sequence[Tensor]) -> bool:
         """Whether the weights, and the places of their gradients, follow each other without a gap."""
         begin, place = weights[0].data_ptr(), self.place(weights[0])
+        memory = weights[0].untyped_storage().data_ptr()
         for weight in weights:
-            there = weight.data_ptr() == begin and weight.is_contiguous()
+            # Memory that was allocated twice may touch, and is no one tensor's all the same.
+            there = weight.data_ptr() == begin and weight.untyped_storage().data_ptr() == memory
             if not there or place is None or self.place(weight) != place:
                 return False
             begin, place = begin + weight.nbytes, place + weight.numel()
@@ -82,12 +86,14 @@ class Collector:
     def adding_to(self, gradient: Tensor) -> Iterator[None]:
         """Add to `gradient`, fp32 and flat, what the backward pass inside finds or notes."""
         self.gradient = gradient
-        yield
-        if self.products or self.sums:
-            from litetransformer.ops.gradients import triton_ops
+        try:
+            yield
+            if self.products or self.sums:
+                from litetransformer.ops.gradients import triton_ops
 
-            triton_ops.add(self.products, self.sums, gradient, self.table)
-        self.products, self.sums, self.gradient = [], [], torch.empty(0)
+                triton_ops.add(self.products, self.sums, gradient, self.table)
+        finally:
+            self.products, self.sums, self.gradient = [], [], torch.empty(0)
 
     def table(self, numbers: Sequence[int], device: torch.device) -> Tensor:
         """`numbers` on the device, also from within a recording.

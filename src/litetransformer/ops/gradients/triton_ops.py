@@ -100,6 +100,7 @@ def add_rows(table, turns: tl.constexpr, block: tl.constexpr, step: tl.constexpr
     tl.store(place + lane, tl.load(place + lane, mask=lane < length, other=0.0) + found, mask=lane < length)
 
 
+@torch.no_grad()
 def add(
     products: Sequence[Product],
     sums: Sequence[Sum],
@@ -213,13 +214,22 @@ def _sums(group: Sequence[Product], partial: Tensor) -> Iterator[Sum]:
 
 
 def _launches(sums: Sequence[Sum]) -> Iterator[tuple[bool, list[Sum]]]:
-    """Whether they are tall, and sums of about one size to be made at once, no two for the same place."""
-    rounds = defaultdict(list)
-    seen: dict[int, int] = defaultdict(int)
+    """Whether they are tall, and sums of about one size to be made at once, no two for the same places."""
+    turns: list[list[Sum]] = []
     for one in sums:
-        size = len(one.rows).bit_length(), one.length.bit_length()
-        rounds[seen[one.place], len(one.rows) >= TALL, size].append(one)
-        seen[one.place] += 1
-    # In this order: a later round adds to what an earlier one has written.
-    for (_, tall, _), some in sorted(rounds.items(), key=lambda pair: pair[0]):
-        yield tall, some
+        turn = 0
+        while turn < len(turns) and any(_meet(one, other) for other in turns[turn]):
+            turn += 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(one)
+    for some in turns:
+        alike = defaultdict(list)
+        for one in some:
+            size = len(one.rows).bit_length(), one.length.bit_length()
+            alike[len(one.rows) >= TALL, size].append(one)
+        yield from ((tall, group) for (tall, _), group in alike.items())
+
+
+def _meet(one: Sum, other: Sum) -> bool:
+    return one.place < other.place + other.length and other.place < one.place + one.length

@@ -91,5 +91,5 @@ def _note(
     """The gradient before the relu; the others are left to who collects them."""
     into, *places = later
     slope = above if out is None else torch.ops.aten.threshold_backward(above, out, 0)
-    into.products.append(Product(slope, rows, *places))
+    into.products.append(Product(slope, rows.detach(), *places))
     return slope, None, None
