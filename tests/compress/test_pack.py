@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from litetransformer.compress import container, pack
+from litetransformer.compress.character_map import RULES, character_map
 from litetransformer.compress.container import Contents, FileEntry, TensorEntry
 from litetransformer.compress.pack import Pack, Plain
 from litetransformer.compress.quantize import affine, codebook
@@ -150,6 +151,10 @@ HOSTILE = {
         forged(contents(files=[{"type": "FileEntry", "name": "x", "size": 2**40, "stored": 10}]), bytes(10)),
         "none of ours",
     ),
+    "an_unknown_rule": (
+        forged(contents(files=[{"type": "FileEntry", "name": "x", "size": 9, "stored": 9, "rule": "y"}])),
+        "none of ours",
+    ),
     "one_level": (forged(contents(tensor(**{**CODES, "levels": 1}))), "levels=1 must be"),
     "many_levels": (forged(contents(tensor(**{**CODES, "levels": 2**40}))), "must be from 2 to 256"),
     "an_unknown_kind": (forged(contents(tensor(kind="pickle"))), "is not a choice"),
@@ -217,6 +222,24 @@ def test_a_packed_file_of_another_content_is_named(tmp_path):
     assert str(caught.value).startswith(f"{place}:card: ")
     with pytest.raises(InputError, match="missing"):
         Pack(place).file("tokenizer")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_map_that_the_library_has_is_left_out(rule, tmp_path):
+    content = b"before" + character_map(rule) + b"after"
+    place = tmp_path / "model.lite"
+    place.write_bytes(written := pack.to_bytes({"tokenizer.model": content, "card": content[:99]}, {}))
+    assert len(written) < 1000
+    assert Pack(place).file("tokenizer.model") == content
+    assert Pack(place).file("card") == content[:99]
+
+
+def test_a_map_that_this_library_has_otherwise_is_named(tmp_path, monkeypatch):
+    place = tmp_path / "model.lite"
+    place.write_bytes(pack.to_bytes({"tokenizer.model": character_map("nfkc")}, {}))
+    monkeypatch.setattr(pack, "character_map", lambda rule: b"a newer one")
+    with pytest.raises(InputError, match="install the version of sentencepiece that it"):
+        Pack(place).file("tokenizer.model")
 
 
 def test_a_file_of_zeros_alone_is_filled_up_and_loads(tmp_path):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from litetransformer.compress.character_map import RULES
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import parse_json, write_atomically
 from litetransformer.core.spec import Spec, from_json, to_json
@@ -33,20 +34,28 @@ Half a bit a weight is what 90% of zeros come to; the rare file that is smaller 
 
 _HEAD, _DIGEST = struct.Struct("<8sIIIQ"), 32
 _LARGEST_HEADER, _LARGEST_FILE = 4 * 2**20, 64 * 2**20
+_LARGEST_MAP = 2**18
 _UNPACKED_RATIO, _UNPACKED_EXTRA = 64, 2**16
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 2**20}]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileEntry(Spec):
-    """A file by its name, its size, and the bytes of its packed section."""
+    """A file by its name, its size, and the bytes of its packed section.
+
+    Of a tokenizer SentencePiece's own map of characters is left out: that of `rule`, which began at `at`.
+    """
 
     name: str
     size: int
     stored: int
+    rule: str = ""
+    at: int = 0
 
     def __post_init__(self) -> None:
-        check_unpacked(self.size, self.stored, _LARGEST_FILE)
+        check_unpacked(max(0, self.size - _LARGEST_MAP * bool(self.rule)), self.stored, _LARGEST_FILE)
+        if self.rule not in ("", *RULES) or not 0 <= self.at <= self.size:
+            raise ValueError(f"rule={self.rule[:80]!r} at {self.at} is none of ours")
 
 
 @dataclass(frozen=True, kw_only=True)

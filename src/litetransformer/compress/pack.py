@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from litetransformer.compress import container, entropy
+from litetransformer.compress.character_map import character_map, taken_out
 from litetransformer.compress.container import Contents, FileEntry, TensorEntry
 from litetransformer.compress.quantize import Affine, Precision, Quantized, group_count
 from litetransformer.core.errors import InputError
@@ -42,8 +43,9 @@ def to_bytes(files: Mapping[str, bytes], tensors: Mapping[str, Packable]) -> byt
     """The file that holds all of these, in their order; equal input gives equal bytes."""
     entries, sections = [], []
     for name, content in files.items():
-        sections.append(container.packed(content))
-        entries.append(FileEntry(name=name, size=len(content), stored=len(sections[-1])))
+        rest, rule, at = taken_out(content) if name.endswith(".model") else (content, "", 0)
+        sections.append(container.packed(rest))
+        entries.append(FileEntry(name=name, size=len(content), stored=len(sections[-1]), rule=rule, at=at))
     coded = [_section(name, tensor) for name, tensor in tensors.items()]
     contents = Contents(files=tuple(entries), tensors=tuple(entry for entry, _ in coded))
     return container.to_bytes(contents, [*sections, *(section for _, section in coded)])
@@ -67,10 +69,13 @@ class Pack:
         entry = next((file for file in self.contents.files if file.name == name), None)
         if entry is None:
             raise InputError("missing", path=self.path, field=name, remedy="restore the file from a copy")
+        section, left_out = bytes(self._sections[name]), character_map(entry.rule) if entry.rule else b""
         try:
-            return container.unpacked(bytes(self._sections[name]), entry.size)
+            rest = container.unpacked(section, entry.size - len(left_out))
+            return rest[: entry.at] + left_out + rest[entry.at :]
         except ValueError as error:
-            raise InputError(str(error), path=self.path, field=name) from error
+            remedy = "install the version of sentencepiece that it was written with" if left_out else None
+            raise InputError(str(error), path=self.path, field=name, remedy=remedy) from error
 
     def outline(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor, without decoding any."""
