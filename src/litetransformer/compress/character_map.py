@@ -1,8 +1,8 @@
 """SentencePiece's own maps of characters, of which its model files hold a copy.
 
 Such a map says what each character is read as (ﬁ as fi, ① as 1). It takes 240 kB, 82 kB packed, and is the
-same in every model that was trained with the same rule. A compressed model leaves it out, and the library that
-reads the tokenizer gives it back.
+same in every model that was trained with the same rule. A compressed model leaves it out, and the library
+that reads the tokenizer gives it back.
 """
 
 from functools import cache
