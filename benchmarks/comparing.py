@@ -1,6 +1,7 @@
 """Scores that tell two translations of a set apart: BLEU by length, and whether a difference is chance."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,40 @@ def paired(
     }
 
 
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """The mean BLEU of several test sets: measured, and of each of the same random draws of their lines."""
+
+    measured: float
+    drawn: np.ndarray
+
+    def ahead_of(self, other: "Draws") -> dict[str, Any]:
+        """How far this is ahead: measured, in 95% of the draws, and how probable that is by chance."""
+        ahead, differences = self.measured - other.measured, self.drawn - other.drawn
+        low, high = np.percentile(differences, (2.5, 97.5))
+        by_chance = np.abs(differences - differences.mean()) >= abs(ahead)
+        return {
+            "ahead": round(ahead, 2),
+            "ahead_95": [round(float(low), 2), round(float(high), 2)],
+            "p_value": round((int(by_chance.sum()) + 1) / (len(differences) + 1), 4),
+        }
+
+
+def draws(
+    tests: Sequence[tuple[Sequence[str], Sequence[str]]], *, language: str, resamples: int = 1000
+) -> Draws:
+    """`Draws` of the tests, each its hypotheses and its references."""
+    measured = [bleu(ours, [references], language=language).value for ours, references in tests]
+    # A seed of its own for each: two sets of one size would else always lose the same lines.
+    drawn = [
+        _resampled(ours, references, language, resamples, seed=SEED + place)
+        for place, (ours, references) in enumerate(tests)
+    ]
+    return Draws(float(np.mean(measured)), np.mean(drawn, axis=0))
+
+
 def _resampled(
-    hypotheses: Sequence[str], references: Sequence[str], language: str, resamples: int
+    hypotheses: Sequence[str], references: Sequence[str], language: str, resamples: int, seed: int = SEED
 ) -> np.ndarray:
     """The BLEU of each of the same random draws of lines."""
     # The effective order changes no count, and spares a warning about single sentences.
@@ -68,7 +101,7 @@ def _resampled(
     lines = zip(hypotheses, references, strict=True)
     scores = (metric.sentence_score(hypothesis, [reference]) for hypothesis, reference in lines)
     counts = np.array([(*score.counts, *score.totals, score.sys_len, score.ref_len) for score in scores])
-    random, many = np.random.default_rng(SEED), len(counts)
+    random, many = np.random.default_rng(seed), len(counts)
     values = []
     for _ in range(resamples):
         drawn = np.bincount(random.integers(many, size=many), minlength=many) @ counts

@@ -21,7 +21,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from litetransformer.core.files import read_json, write_json
 from litetransformer.core.override import override
 from litetransformer.core.spec import to_json
 from litetransformer.inspect.profile import Profile
-from litetransformer.recipes import get
+from litetransformer.recipes import Row, get
 from litetransformer.train.snapshot import Progress
 
 _LATER = {"consistency": 0.0, "ema_decay": 0.0}
@@ -45,7 +45,12 @@ WRITTEN = ("what", "command", "machine", "torch", "date", "data", "runs")
 
 @dataclass(frozen=True)
 class Job:
-    """One training: a recipe by name, a seed, settings as for `--set`, and where the data are."""
+    """One training: a recipe by name, a seed, settings as for `--set`, and where the data are.
+
+    A file holds several trainings of one recipe where they are called by different rows. With `teacher`, the
+    name of a recipe, the training text is what that recipe's model makes of the sources. Of the settings,
+    those `given` are not the row's own but the command's.
+    """
 
     system: str
     seed: int
@@ -54,6 +59,14 @@ class Job:
     device: str
     prepared: Path | None = None
     runs: Path | None = None
+    row: str = ""
+    teacher: str = ""
+    given: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the training is called in its file, beside the seed."""
+        return self.row or self.system
 
     def recipe(self) -> Any:
         """The recipe of this job, without texts."""
@@ -65,13 +78,19 @@ class Job:
         for name, value in _LATER.items():
             if plain["train"].get(name) == value:
                 del plain["train"][name]
-        return _digest(plain)
+        return _digest([plain, self.taught_by().digest()] if self.teacher else plain)
 
     def preparation(self) -> str:
         """What stands for the tokens that this job reads: jobs of one name read the same."""
         name, plain = self.system.partition("/")[0], to_json(self.recipe())
         parts = [plain["data"], plain["vocabulary"], plain["train"].get("longest"), plain.get("block")]
+        if self.teacher:
+            parts.append(self.taught_by().digest())
         return f"{name}-{_digest(parts)}"
+
+    def taught_by(self) -> "Job":
+        """The training of the teacher: that of its recipe as it stands, by the first seed."""
+        return replace(self, system=self.teacher, seed=1, settings=self.given, row="", teacher="")
 
 
 def _digest(plain: Any) -> str:
@@ -105,15 +124,17 @@ def run(
     what: str,
     data: str,
     program: str,
+    rows: Mapping[str, Row] | None = None,
     finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> None:
     """Make the runs that `options.out` lacks and write it anew after each of them.
 
-    At the end `finish` is given what the file holds, and what it gives is added.
+    With `rows`, `options.systems` are names of rows. At the end `finish` is given what the file holds, and
+    what it gives is added.
     """
     with tempfile.TemporaryDirectory() as temporary:
         options.prepared = options.prepared or Path(temporary)
-        _make(options, measure, what=what, data=data, program=program)
+        _make(options, measure, what=what, data=data, program=program, rows=rows or {})
     if finish is not None and options.out.is_file():
         facts = read_json(options.out)
         write_json(options.out, facts | finish(facts))
@@ -126,20 +147,21 @@ def _make(
     what: str,
     data: str,
     program: str,
+    rows: Mapping[str, Row],
 ) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     facts = read_json(options.out) if options.out.is_file() else {}
     runs: list[dict[str, Any]] = facts.get("runs", [])
     others = {name: value for name, value in facts.items() if name not in WRITTEN}
     jobs = [
-        Job(system, seed, tuple(options.settings), options.data, device, options.prepared, options.runs)
+        _job(name, rows.get(name), seed, options, device)
         for seed in options.seeds
-        for system in options.systems
+        for name in options.systems
     ]
     digests = {job: job.digest() for job in jobs}
-    have = {(run["system"], run["seed"], run.get("recipe_digest")) for run in runs if not run.get("failed")}
+    have = {(*_called(run), run.get("recipe_digest")) for run in runs if not run.get("failed")}
     if not options.again:
-        jobs = [job for job in jobs if (job.system, job.seed, digests[job]) not in have]
+        jobs = [job for job in jobs if (job.name, job.seed, digests[job]) not in have]
     arguments = (
         f"--data FOLDER --out docs/results/{options.out.name} --seeds {' '.join(map(str, options.seeds))}"
     )
@@ -158,6 +180,7 @@ def _make(
             job = jobs[index]
             result = {
                 "system": job.system,
+                **{key: value for key in ("row", "teacher") if (value := getattr(job, key))},
                 "seed": job.seed,
                 "settings": list(job.settings),
                 "recipe_digest": digests[job],
@@ -167,10 +190,10 @@ def _make(
                 "trainings_at_a_time": options.together,
                 **result,
             }
-            runs = [run for run in runs if (run["system"], run["seed"]) != (job.system, job.seed)] + [result]
-            runs.sort(key=lambda run: (run["system"], run["seed"]))
+            runs = [run for run in runs if _called(run) != (job.name, job.seed)] + [result]
+            runs.sort(key=lambda run: (run["system"], *_called(run)))
             told = result.get("failed") or json.dumps(result["scores"])
-            print(job.system, "seed", job.seed, told, flush=True)
+            print(job.name, "seed", job.seed, told, flush=True)
             write_json(
                 options.out,
                 {
@@ -184,6 +207,21 @@ def _make(
                     **others,
                 },
             )
+
+
+def _job(name: str, row: Row | None, seed: int, options: argparse.Namespace, device: str) -> Job:
+    given = tuple(options.settings)
+    job = Job(name, seed, given, options.data, device, options.prepared, options.runs)
+    if row is None:
+        return job
+    return replace(
+        job, system=row.recipe, settings=(*row.settings, *given), row=name, teacher=row.teacher, given=given
+    )
+
+
+def _called(run: dict[str, Any]) -> tuple[str, int]:
+    """A run's name and seed: of those, a file has no two alike."""
+    return run.get("row", run["system"]), run["seed"]
 
 
 def machine(device: str) -> str:
@@ -208,7 +246,7 @@ def run_folder(job: Job, keep: Path | None, prepare: Callable[[Path], object]) -
 
     `prepare` is what a folder is prepared by, and returns at once where that was done.
     """
-    name = job.system.replace("/", "-")
+    name = "-".join([*job.system.split("/"), *([job.row] if job.row else [])])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) if job.runs is None else job.runs / f"{name}-{job.seed}-{job.digest()}"
         if job.prepared is not None and not (folder / "prepared.json").exists():

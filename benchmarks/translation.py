@@ -22,7 +22,7 @@ from trainings import Job, parser, run, run_folder, timed, trained
 
 from litetransformer import recipes
 from litetransformer.data.catalog import resolve
-from litetransformer.data.corpus import read_lines, read_pairs
+from litetransformer.data.corpus import TextPairs, read_lines, read_pairs
 from litetransformer.decode.score import bleu
 from litetransformer.inspect.profile import profile
 from litetransformer.tasks.prepare import prepare
@@ -50,8 +50,12 @@ SIZES = {"canlaw-en-fr": ("90M", "360M")}
 DECODING_TOKENS = 65_536
 
 
-def measure(job: Job, *, keep: Path | None, hypotheses: Path) -> dict[str, Any]:
+def measure(
+    job: Job, *, keep: Path | None, hypotheses: Path, train: TextPairs | None = None
+) -> dict[str, Any]:
+    """One run from text to scores; `train` is what to train on in place of the set's own text."""
     splits = resolve(job.system.partition("/")[0], folder=job.data)
+    splits |= {} if train is None else {"train": train}
     recipe = job.recipe()
     language = recipe.data.target_language
     modes = {"sacrebleu": "sacrebleu", "paper": "paper"}

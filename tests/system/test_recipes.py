@@ -219,11 +219,58 @@ def test_names_are_the_files_and_the_rows_of_families():
 def test_a_familys_models_have_the_names_of_their_systems_and_widths():
     assert len(recipes.families()) == 6
     for family in recipes.families().values():
-        for model, recipe in family.recipes.items():
+        for model, recipe in compared(family).items():
             system, _, width = model.partition("-")
             assert system in ("transformer", "flattened", "lightconv", "evolved", "lite")
             assert recipe.model.dim == int(width)
             assert recipe.model.norm == "pre"
+
+
+def compared(family):
+    """The recipes that are compared at equal mult-adds."""
+    return {model: family.recipes[model] for models in family.sizes.values() for model in models}
+
+
+@pytest.mark.parametrize("home", recipes.families())
+def test_the_papers_recipe_and_ours_beyond_it_cost_what_their_twin_costs(home):
+    family = recipes.families()[home]
+    twin = next(model for model in next(iter(family.sizes.values())) if model.startswith("lite"))
+    assert list(family.variants) == [f"{twin}-paper", f"{twin}-plus"]
+    own = family.recipes[twin]
+    paper, plus = (family.recipes[name] for name in family.variants)
+    for recipe in (paper, plus):
+        assert (recipe.data, recipe.vocabulary, recipe.search) == (own.data, own.vocabulary, own.search)
+        assert (recipe.train.longest, recipe.scoring) == (own.train.longest, own.scoring)
+    assert plus.model == own.model
+    # Other than post-norm, pre-norm has a norm after its last layers.
+    ends = 2 * own.model.dim
+    found, expected = counted(paper), counted(own)
+    assert (found.params, found.params_total) == (
+        expected.params - 2 * ends,
+        expected.params_total - 2 * ends,
+    )
+    assert found.mult_adds == expected.mult_adds - 30 * ends
+    # The two runs of each of its batches included, it reads no more tokens than the paper's.
+    spent = [one.train.updates * one.train.batch_tokens * one.train.accumulate for one in (paper, plus)]
+    assert 2 * spent[1] <= spent[0]
+    assert (plus.train.consistency, plus.train.ema_decay, plus.train.keep) == (2.5, 0.999, "last")
+    text = recipes.docstring(f"{home}/{twin}-plus")
+    assert text.startswith(
+        f"{family.title}: the Lite Transformer of the size {family.size(twin)}, trained beyond"
+    )
+    assert f"`lite table ablation-{home}` has what was." in text
+
+
+@pytest.mark.parametrize("home", recipes.families())
+def test_the_papers_recipe_is_the_papers_but_for_the_texts(home):
+    (paper,) = [one for name, one in recipes.families()[home].recipes.items() if name.endswith("-paper")]
+    name = "wmt14-en-fr/lite-200" if home == "canlaw-en-fr" else "iwslt14-de-en/lite-160"
+    theirs = recipes.get(name)
+    assert dataclasses.replace(paper.model, tied=theirs.model.tied) == theirs.model
+    same = ("updates", "optimizer", "schedule", "label_smoothing", "keep", "average", "best_by", "clip")
+    assert all(getattr(paper.train, field) == getattr(theirs.train, field) for field in same)
+    assert paper.train.batch_tokens == (8192 if home == "canlaw-en-fr" else 4096)
+    assert (paper.train.consistency, paper.train.ema_decay, paper.train.accumulate) == (0.0, 0.0, 1)
 
 
 @pytest.mark.parametrize("home", recipes.families())
@@ -231,7 +278,7 @@ def test_within_a_size_models_cost_about_the_same_and_are_trained_alike(home):
     family = recipes.families()[home]
     # The models of WMT are the paper's, whose Transformers cost up to 6% less.
     off = 0.06 if home == "canlaw-en-fr" else 0.03
-    trainings = {json.dumps(to_json(recipe.train)) for recipe in family.recipes.values()}
+    trainings = {json.dumps(to_json(recipe.train)) for recipe in compared(family).values()}
     assert len(trainings) == 1
     for size, models in family.sizes.items():
         found = {model: counted(family.recipes[model]).mult_adds for model in models}
@@ -258,7 +305,7 @@ def test_small_sets_are_compared_at_the_papers_three_sizes_of_five_systems():
 
 
 def test_canadian_law_is_for_the_models_of_wmt():
-    for model, recipe in recipes.families()["canlaw-en-fr"].recipes.items():
+    for model, recipe in compared(recipes.families()["canlaw-en-fr"]).items():
         wmt = recipes.get(f"wmt14-en-fr/{model}")
         assert dataclasses.replace(recipe.model, norm="post") == wmt.model
         assert (recipe.search, recipe.scoring) == (wmt.search, wmt.scoring)

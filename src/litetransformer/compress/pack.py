@@ -74,7 +74,7 @@ class Pack:
             rest = container.unpacked(section, entry.size - len(left_out))
             return rest[: entry.at] + left_out + rest[entry.at :]
         except ValueError as error:
-            remedy = "install the version of sentencepiece that it was written with" if left_out else None
+            remedy = "install the version of sentencepiece that it was written with" if left_out else ""
             raise InputError(str(error), path=self.path, field=name, remedy=remedy) from error
 
     def outline(self) -> dict[str, tuple[int, ...]]:

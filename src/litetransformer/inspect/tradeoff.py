@@ -127,7 +127,8 @@ def tradeoff(results: Path | None) -> list[Panel]:
     """The paper's panels with what the files in `results` hold, then panels of the other sets there.
 
     A JSON file counts where it has ``runs``, each with a ``system`` (``SET/NAME``), ``mult_adds`` and
-    ``scores.test``. Others are passed over: the folder holds measurements of other kinds too.
+    ``scores.test``. Others are passed over: the folder holds measurements of other kinds too, and the rows of
+    ablations, which are no systems of their own.
 
     Raises InputError for a file that is no JSON.
     """
@@ -156,7 +157,8 @@ def _runs(folder: Path) -> Iterator[dict[str, Any]]:
         facts = read_json(path)
         listed = facts.get("runs") if isinstance(facts, dict) else None
         for run in listed if isinstance(listed, list) else ():
-            if isinstance(run, dict) and isinstance(run.get("system"), str) and "/" in run["system"]:
+            named = isinstance(run, dict) and "row" not in run and isinstance(run.get("system"), str)
+            if named and "/" in run["system"]:
                 yield run
 
 

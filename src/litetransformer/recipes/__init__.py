@@ -3,7 +3,7 @@
 A recipe's name is its set and its model, ``iwslt14-de-en/lite-160``; its file is
 ``iwslt14_de_en/lite_160.py``. The file's docstring says what to run and what to expect, its body how the
 recipe differs from the ``_base.py`` beside it. Models of one set that are compared at equal mult-adds stand
-together in a `Family`, ``family`` in the ``_base.py``.
+together in a `Family`, ``family`` in the ``_base.py``; so do those that are trained in ways of their own.
 """
 
 import functools
@@ -14,10 +14,22 @@ from types import ModuleType
 
 from litetransformer import LanguageRecipe, Recipe
 from litetransformer.core.errors import InputError, nearest
+from litetransformer.recipes._ablation import Row, rows
 from litetransformer.recipes._family import Family
 from litetransformer.recipes._presets import LANGUAGE_PRESETS, PRESETS, preset
 
-__all__ = ["LANGUAGE_PRESETS", "PRESETS", "Family", "docstring", "families", "get", "names", "preset"]
+__all__ = [
+    "LANGUAGE_PRESETS",
+    "PRESETS",
+    "Family",
+    "Row",
+    "ablation",
+    "docstring",
+    "families",
+    "get",
+    "names",
+    "preset",
+]
 
 
 def names() -> list[str]:
@@ -41,6 +53,12 @@ def families() -> dict[str, Family]:
         if isinstance(family, Family):
             found[group.replace("_", "-")] = family
     return found
+
+
+def ablation(home: str) -> dict[str, Row]:
+    """The rows of the ablation of the set `home` by name; none where it has none."""
+    family = families().get(home)
+    return {} if family is None else rows(home, family)
 
 
 def get(name: str) -> Recipe | LanguageRecipe:

@@ -4,10 +4,10 @@ They differ in nothing but the model, so each is a row of a table here rather th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from litetransformer import Recipe, Seq2SeqSpec
+from litetransformer import Recipe, Seq2SeqSpec, Training
 
 SYSTEMS = {
     "transformer": "the Transformer",
@@ -19,40 +19,100 @@ SYSTEMS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One of a family's models, trained in a way of its own: `way` in a few words, `about` in sentences."""
+
+    model: Seq2SeqSpec
+    train: Training
+    way: str
+    about: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
-    """Recipes of one set that are trained alike.
+    """Recipes of one set that are trained alike, and some of the same models that are not.
 
     `sizes` has the models of each size by name (``lite-160``); a size is called by its mult-adds (``54M``).
-    `base` makes a recipe of a model. `title` is the set's, `data` how a command names the texts.
+    `base` makes a recipe of a model. `title` is the set's, `data` how a command names the texts. `variants`
+    cost no more than the model that they are named after (``lite-160-plus``) and are part of no comparison.
+    `teacher` is a larger model that translates all of the training text in minutes, for distillation.
     """
 
     title: str
     base: Callable[..., Recipe]
     sizes: Mapping[str, Mapping[str, Seq2SeqSpec]]
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    teacher: str = ""
     data: str = "--download"
 
     @cached_property
     def recipes(self) -> dict[str, Recipe]:
-        """Every recipe by its model's name."""
-        return {
+        """Every recipe by its model's name, the variants' last."""
+        alike = {
             name: self.base(model=model) for models in self.sizes.values() for name, model in models.items()
         }
+        others = {
+            name: replace(self.base(model=variant.model), train=variant.train)
+            for name, variant in self.variants.items()
+        }
+        return alike | others
+
+    def twin(self, model: str) -> str:
+        """The model that a variant is named after; of any other model, itself."""
+        return model.rpartition("-")[0] if model in self.variants else model
 
     def size(self, model: str) -> str:
         """The size that a model belongs to."""
-        return next(size for size, models in self.sizes.items() if model in models)
+        return next(size for size, models in self.sizes.items() if self.twin(model) in models)
 
     def docstring(self, name: str) -> str:
         """What the recipe called `name`, ``SET/MODEL``, says of itself."""
         home, _, model = name.partition("/")
         what = SYSTEMS[model.partition("-")[0]]
-        return f"""{self.title}: {what} of the size {self.size(model)}.
+        variant = self.variants.get(model)
+        way, about = (f", {variant.way}", f"\n{variant.about}\n") if variant else ("", "")
+        table = "ablation" if variant else "comparison"
+        return f"""{self.title}: {what} of the size {self.size(model)}{way}.
 
     lite train {name} --out runs/{home}-{model} {self.data}
-
+{about}
 Expected: no row of the paper.
-Measured: `lite table comparison-{home}` has what was.
+Measured: `lite table {table}-{home}` has what was.
 """
+
+
+CONSISTENCY, EMA_DECAY = 2.5, 0.999
+"""R-Drop's α of 5 for translation, and an average that looks back on a thousand updates."""
+
+
+def paper_and_plus(
+    name: str, *, paper: tuple[Seq2SeqSpec, Training], like: str, plus: tuple[Seq2SeqSpec, Training]
+) -> dict[str, Variant]:
+    """Two variants of the model called `name`: trained as the paper does, and to be better than that.
+
+    `plus` is what the second has of its own, besides consistency and averaged weights; `like` says what the
+    first takes from where.
+    """
+    model, training = plus
+    return {
+        f"{name}-paper": Variant(
+            model=paper[0], train=paper[1], way="trained as in the paper", about=_PAPER.format(like)
+        ),
+        f"{name}-plus": Variant(
+            model=model,
+            train=replace(training, consistency=CONSISTENCY, ema_decay=EMA_DECAY),
+            way="trained beyond the paper",
+            about=_PLUS.format(model=name),
+        ),
+    }
+
+
+_PAPER = """{}
+Texts, vocabulary, the one table for both sides and the search are those of the set's other recipes, so that
+nothing but the training and the place of the norms differs; precision is a GPU's usual one."""
+_PLUS = """As {model}, with consistency training (R-Drop) and the average of the weights, for as many updates
+as make its two runs of each batch read as many tokens as the paper's recipe reads. Once it is trained it
+costs what {model} costs."""
 
 
 def five_systems(

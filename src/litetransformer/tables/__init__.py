@@ -1,6 +1,7 @@
 """The paper's tables, each row beside what this project computes and what it has measured."""
 
 from litetransformer.core.errors import InputError, nearest
+from litetransformer.tables.ablation import ABLATION, ablation, ablation_names
 from litetransformer.tables.automl import automl
 from litetransformer.tables.claim import claim
 from litetransformer.tables.comparison import COMPARISON, LENGTHS, by_length, comparison, comparison_names
@@ -36,7 +37,7 @@ _OWN_FORM = {
 
 def names() -> list[str]:
     """The names of all tables: those of the paper, then those of this project's own measurements."""
-    return [*PAPER, *_OWN_FORM, *compressed_names(), *RESULTS, *comparison_names()]
+    return [*PAPER, *_OWN_FORM, *compressed_names(), *RESULTS, *comparison_names(), *ablation_names()]
 
 
 def table(name: str) -> Table:
@@ -53,4 +54,6 @@ def table(name: str) -> Table:
         if name.startswith(COMPARISON):
             return comparison(name.removeprefix(COMPARISON))
         return by_length(name.removeprefix(LENGTHS))
+    if name in ablation_names():
+        return ablation(name.removeprefix(ABLATION))
     raise InputError(f"no table is called {name!r}", remedy=nearest(name, names()))

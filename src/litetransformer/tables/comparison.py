@@ -14,13 +14,14 @@ METRIC = "sacrebleu"
 
 _MULTI30K = {"test 2016": "test", "test 2017": "test_2017_flickr", "coco 2017": "test_2017_mscoco"}
 _DOCUMENTS = {"Tatoeba": "test", "documents": "test_techdocs"}
-_TESTS = {
+TESTS = {
     "multi30k-de-en": _MULTI30K,
     "multi30k-en-de": _MULTI30K,
     "multi30k-en-fr": _MULTI30K,
     "tatoeba-techdocs-de-en": _DOCUMENTS,
     "tatoeba-techdocs-en-de": _DOCUMENTS,
 }
+"""The test sets of each set by what they are called in a table; of others, there is but ``test``."""
 
 
 def comparison_names() -> list[str]:
@@ -31,7 +32,7 @@ def comparison_names() -> list[str]:
 def comparison(home: str) -> Table:
     """A row for each system, size by size, with the mean and deviation over its seeds, and Lite's lead."""
     family, content = recipes.families()[home], results().get(home, {})
-    tests = _TESTS.get(home, {"test": "test"})
+    tests = TESTS.get(home, {"test": "test"})
     pairs = {(pair["system"], pair["split"]): pair for pair in content.get("significance", ())}
     rows = []
     for size, models in family.sizes.items():
@@ -57,7 +58,7 @@ def comparison(home: str) -> Table:
         notes=(
             "Lite ahead: by how much in BLEU, first seeds, with what 95% of paired resamples give and the "
             "probability of such a difference by chance.",
-            _made(content),
+            made(content),
             *_failures(content),
         ),
     )
@@ -75,12 +76,12 @@ def by_length(home: str) -> Table:
             if parts:
                 scores = (statistics.fmean(part[name][METRIC] for part in parts) for name in buckets)
                 rows.append((size, model, *(f"{score:.1f}" for score in scores)))
-    test = next(iter(_TESTS.get(home, {"test": "test"})))
+    test = next(iter(TESTS.get(home, {"test": "test"})))
     return Table(
         title=f"{family.title}, sacreBLEU by the words of the source, {test}",
         columns=("size", "model", *(f"{name} ({lines:,} lines)" for name, lines in buckets.items())),
         rows=tuple(rows),
-        notes=(_made(content) if rows else f"{NOT_RUN}.",),
+        notes=(made(content) if rows else f"{NOT_RUN}.",),
     )
 
 
@@ -99,7 +100,8 @@ def _lead(pair: dict[str, Any] | None, against: bool) -> str:
     return f"{pair['lite_ahead']:.1f} ({low:.1f} to {high:.1f}), p = {pair['p_value']:.3f}"
 
 
-def _made(content: dict[str, Any]) -> str:
+def made(content: dict[str, Any]) -> str:
+    """By what, when and how a results file was made, as a note."""
     facts = [str(content[key]) for key in ("machine", "date", "command") if key in content]
     return f"{' · '.join(facts)}." if facts else f"{NOT_RUN}."
 

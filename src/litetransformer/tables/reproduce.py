@@ -26,7 +26,7 @@ def reproduce() -> Table:
 
 def _rows(content: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     if content.get("runs"):
-        for group in _groups(content["runs"], lambda run: (run["system"], str(run.get("settings")))):
+        for group in _groups(content["runs"], lambda run: (_called(run), str(run.get("settings")))):
             yield _trainings(content, group)
     elif content.get("points"):
         for group in _groups(content["points"], lambda point: point.get("command")):
@@ -47,12 +47,17 @@ def _trainings(content: dict[str, Any], runs: Sequence[dict[str, Any]]) -> tuple
         took += f", {together} at a time" if together > 1 else ""
     settings = runs[0].get("settings") or []
     return (
-        " ".join([runs[0]["system"], *map(str, settings)]),
+        " ".join([*_called(runs[0]), *map(str, settings)]),
         _code(_command(content, runs)),
         _either(run.get("machine", content.get("machine")) for run in runs),
         took,
         _either(run.get("date", content.get("date")) for run in runs),
     )
+
+
+def _called(run: dict[str, Any]) -> tuple[str, ...]:
+    """The system, and the row where it is one of several trainings of one: the last is what to ask for."""
+    return (run["system"], run["row"]) if "row" in run else (run["system"],)
 
 
 def _command(content: dict[str, Any], runs: Sequence[dict[str, Any]]) -> str | None:
@@ -65,7 +70,8 @@ def _command(content: dict[str, Any], runs: Sequence[dict[str, Any]]) -> str | N
             skipping = word in _OF_A_RUN
         if not skipping:
             words.append(word)
-    words += ["--seeds", *(str(run["seed"]) for run in runs if "seed" in run), "--systems", runs[0]["system"]]
+    words += ["--seeds", *(str(run["seed"]) for run in runs if "seed" in run), "--systems"]
+    words.append(_called(runs[0])[-1])
     for setting in runs[0].get("settings") or []:
         words += ["--set", str(setting)]
     return shlex.join(words)

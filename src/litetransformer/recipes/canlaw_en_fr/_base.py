@@ -4,12 +4,13 @@ Other than there, norms come first, which a short warm-up needs, and the vocabul
 The texts are those of a folder ``canlaw_enfr`` with train, valid and test, which is named with --data.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from litetransformer import Data, Vocabulary
 from litetransformer.recipes import _base as little
 from litetransformer.recipes._base import falling, pre_norm
-from litetransformer.recipes._family import Family
+from litetransformer.recipes._family import Family, paper_and_plus
 from litetransformer.recipes.wmt14_en_fr import _base as wmt
 
 lite, transformer = pre_norm(wmt.lite), pre_norm(wmt.transformer)
@@ -39,5 +40,26 @@ family = Family(
         },
         "1338M": {"transformer-512": transformer(512, 2048, dropout=0.1, attention_dropout=0.08)},
     },
+    variants=paper_and_plus(
+        "lite-200",
+        paper=(
+            wmt.lite(200, dropout=0.04, attention_dropout=0.03, weight_dropout=0.03),
+            replace(
+                wmt.TRAINING,
+                batch_tokens=8192,
+                accumulate=1,
+                save_every=0,
+                validate_every=1000,
+                precision="auto",
+            ),
+        ),
+        like="""Norms, dropout, optimiser, schedule, updates and the choice of the weights are those for
+WMT'14 En-Fr (PAPER §3). An update has 8,192 tokens instead of 524 thousand, so 50,000 are some 25 epochs of
+this text, about as many as there; with the paper's they would be 1,700.""",
+        plus=(
+            lite(200, dropout=0.04, attention_dropout=0.03, weight_dropout=0.03),
+            falling(TRAINING, updates=6250, batch_tokens=32_768, peak=3e-3),
+        ),
+    ),
     data="--data FOLDER",
 )

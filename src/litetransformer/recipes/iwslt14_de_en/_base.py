@@ -14,20 +14,21 @@ lite = partial(litetransformer.lite, dropout=0.2, weight_dropout=0.1)
 transformer = partial(litetransformer.transformer, dropout=0.2)
 lightconv = partial(litetransformer.lightconv, dropout=0.2, weight_dropout=0.1)
 
+TRAINING = Training(
+    updates=50_000,
+    batch_tokens=4096,
+    longest=175,
+    optimizer=Adam(weight_decay=1e-4),
+    schedule=InverseSqrt(peak=5e-4, warmup=4000),
+    keep="average",
+    average=10,
+    precision="fp32",
+)
 base = partial(
     Recipe,
     data=Data(name="iwslt14-de-en", source_language="de", target_language="en", longest_ratio=1.5),
     vocabulary=Vocabulary(kind="moses", size=10_000, joint=False, lowercase=True),
-    train=Training(
-        updates=50_000,
-        batch_tokens=4096,
-        longest=175,
-        optimizer=Adam(weight_decay=1e-4),
-        schedule=InverseSqrt(peak=5e-4, warmup=4000),
-        keep="average",
-        average=10,
-        precision="fp32",
-    ),
+    train=TRAINING,
     search=SearchOptions(beam=4, length_penalty=1.0),
     scoring="paper",
 )

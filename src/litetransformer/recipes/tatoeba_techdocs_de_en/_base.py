@@ -4,12 +4,14 @@ The texts are those of two folders, ``tatoeba_deen`` and ``techdocs_deen``, each
 The folder that holds both is named with --data.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from litetransformer import Data
 from litetransformer.recipes import _base as little
 from litetransformer.recipes._base import falling, pre_norm
-from litetransformer.recipes._family import Family, five_systems
+from litetransformer.recipes._family import Family, five_systems, paper_and_plus
+from litetransformer.recipes.iwslt14_de_en import _base as iwslt
 
 lite = pre_norm(partial(little.lite, dropout=0.1))
 transformer = pre_norm(partial(little.transformer, dropout=0.1))
@@ -28,5 +30,16 @@ family = Family(
     title="Tatoeba and technical documents De-En",
     base=base,
     sizes=five_systems(lite=lite, transformer=transformer, lightconv=lightconv, evolved=evolved),
+    variants=paper_and_plus(
+        "lite-160",
+        paper=(little.lite(160), replace(iwslt.TRAINING, longest=256, validate_every=1000, precision="auto")),
+        like="""Norms, dropout, optimiser, schedule, updates and the average of ten epochs are those for
+IWSLT'14 (PAPER §3), a set of about this size.""",
+        plus=(
+            lite(160),
+            falling(TRAINING, updates=6250, batch_tokens=16_384, peak=5e-3, validate_every=1000),
+        ),
+    ),
+    teacher="lite-320",
     data="--data FOLDER",
 )

@@ -14,4 +14,5 @@ family = replace(
     title="Tatoeba and technical documents En-De",
     base=base,
     sizes={"54M": de_en.family.sizes["54M"]},
+    teacher="",
 )

@@ -1,0 +1,154 @@
+"""Translation beyond the paper: a set's recipe, the paper's, and ours that is to beat it, changed one by one.
+
+    python benchmarks/ablation.py SET --data FOLDER [--systems base paper plus] [--seeds 1 2 3]
+        [--together 3] [--keep-hypotheses DIR]
+
+Each row is a recipe and what is set in it: `lite table ablation-SET` has them all, in words that --set takes.
+They are trained and scored as benchmarks/translation.py does; --systems names rows. A row that is `distilled`
+is trained on what a larger model makes of the sources: that one is trained first, as its recipe stands, and
+translates the training text, once for all rows and seeds of a call, and with --prepared of later calls too.
+
+At the end the mean BLEU over the test sets of each row's first seed is compared with that of `base` and of
+`paper` by paired bootstrap resampling: those that this call made, and those of earlier calls in DIR.
+"""
+
+import fcntl
+import functools
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from comparing import Draws, draws
+from trainings import Job, parser, run, timed
+from translation import DECODING_TOKENS, SETS, measure, place
+
+from litetransformer import recipes
+from litetransformer.core.files import write_atomically
+from litetransformer.data.catalog import resolve
+from litetransformer.data.corpus import TextPairs, read_lines, read_pairs
+from litetransformer.tasks.prepare import prepare
+from litetransformer.tasks.translation import train_translator
+from litetransformer.tasks.translator import load
+from litetransformer.train.report import Report
+
+AGAINST = ("base", "paper")
+"""The rows that all others are compared with."""
+
+
+def measure_row(job: Job, *, keep: Path | None, hypotheses: Path) -> dict[str, Any]:
+    """One row of one seed, taught first where it has a teacher."""
+    if not job.teacher:
+        return measure(job, keep=keep, hypotheses=hypotheses)
+    train, seconds = timed(lambda: taught(job))
+    # Where another run had it made, that is what waiting for it took.
+    return {"teaching_seconds": seconds, **measure(job, keep=keep, hypotheses=hypotheses, train=train)}
+
+
+def taught(job: Job) -> TextPairs:
+    """The training text with what the job's teacher makes of its sources for targets; made if need be."""
+    teacher = job.taught_by()
+    assert job.prepared is not None
+    folder = job.prepared / f"taught-{job.system.partition('/')[0]}-{teacher.digest()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = TextPairs(source=str(folder / "train.source"), target=str(folder / "train.target"))
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # The target is written last.
+        if not (folder / "train.target").is_file():
+            _teach(teacher, folder)
+    return pairs
+
+
+def _teach(teacher: Job, folder: Path) -> None:
+    splits = resolve(teacher.system.partition("/")[0], folder=teacher.data)
+    recipe = teacher.recipe()
+    recipe = replace(recipe, data=replace(recipe.data, train=splits["train"], valid=splits["valid"]))
+    model = folder / "model"
+    prepare(recipe, model)
+    train_translator(recipe, model, device=teacher.device, report=Report(model, quiet=True))
+    sources = [source for source, _ in read_pairs(splits["train"])]
+    found = load(model, device=teacher.device).translate(sources, batch_tokens=DECODING_TOKENS)
+    for name, lines in (("source", sources), ("target", found)):
+        write_atomically(folder / f"train.{name}", "".join(f"{line}\n" for line in lines).encode())
+
+
+def significance(
+    facts: dict[str, Any], *, name: str, seed: int, data: Path, hypotheses: Path
+) -> dict[str, Any]:
+    """The comparisons that can be made here, and those that were made before and still hold."""
+    runs = {run["row"]: run for run in facts["runs"] if run["seed"] == seed and not run.get("failed")}
+    digests = {row: run["recipe_digest"] for row, run in runs.items()}
+    splits = resolve(name, folder=data)
+    tests = {split: pairs for split, pairs in splits.items() if split.startswith("test")}
+
+    @functools.cache
+    def drawn(row: str) -> Draws | None:
+        run = runs[row]
+        files = [place(hypotheses, run["system"], seed, digests[row], split) for split in tests]
+        if not all(file.is_file() for file in files):
+            return None
+        found = [
+            (list(read_lines(file)), [target for _, target in read_pairs(pairs)])
+            for file, pairs in zip(files, tests.values(), strict=True)
+        ]
+        return draws(found, language=recipes.get(run["system"]).data.target_language)
+
+    made = {
+        (pair["row"], pair["against"]): pair
+        for pair in facts.get("significance", ())
+        if pair["recipe_digests"] == [digests.get(pair["row"]), digests.get(pair["against"])]
+    }
+    for row, against in _compared(runs):
+        if (ours := drawn(row)) is not None and (theirs := drawn(against)) is not None:
+            made[row, against] = {
+                "row": row,
+                "against": against,
+                "tests": list(tests),
+                "seed": seed,
+                "recipe_digests": [digests[row], digests[against]],
+                **ours.ahead_of(theirs),
+            }
+    return {"significance": [made[one] for one in sorted(made)]}
+
+
+def _compared(runs: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for against in AGAINST:
+        if against in runs:
+            yield from ((row, against) for row in runs if row != against)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parser(__doc__.splitlines()[0], (), "")
+    options.add_argument("name", choices=SETS, metavar="SET", help=", ".join(SETS))
+    options.add_argument("--keep-hypotheses", type=Path, help="folder to leave all translations in")
+    chosen = options.parse_args(arguments)
+    name, rows = chosen.name, recipes.ablation(chosen.name)
+    if unknown := set(chosen.systems) - set(rows):
+        options.error(f"--systems: no {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
+    chosen.usual_systems = list(rows)
+    chosen.systems = chosen.systems or list(rows)
+    if chosen.out == Path():
+        chosen.out = Path(f"docs/results/ablation-{name}.json")
+    # Put together once, where it has to be, and not by each training.
+    chosen.data = Path(resolve(name, folder=chosen.data)["train"].source).parent
+    with tempfile.TemporaryDirectory() as temporary:
+        hypotheses = chosen.keep_hypotheses or Path(temporary)
+        run(
+            chosen,
+            partial(measure_row, keep=chosen.keep, hypotheses=hypotheses),
+            what=f"{recipes.families()[name].title}, raw text to BLEU: recipes changed one by one",
+            data=SETS[name],
+            program=f"{Path(__file__).name} {name}",
+            rows=rows,
+            finish=partial(
+                significance, name=name, seed=chosen.seeds[0], data=chosen.data, hypotheses=hypotheses
+            ),
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
