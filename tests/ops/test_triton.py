@@ -123,6 +123,63 @@ def test_squares_with_softmax_and_dropout(shape, dynamic, monkeypatch):
 
 @pytest.mark.parametrize("softmax", [False, True])
 @pytest.mark.parametrize("shape", SQUARES[1:4])
+def test_squares_of_several_heads_a_program(shape, softmax, monkeypatch):
+    from litetransformer.ops.windowed_sum import triton_square_ops
+
+    monkeypatch.setattr(triton_forms, "FORCED", "square")
+    monkeypatch.setattr(triton_square_ops, "TOGETHER", 2)
+    options = (
+        (shape[-1] // 2, 0.3, torch.tensor([12345678901], device=DEVICE)) if softmax else (shape[-1] - 1,)
+    )
+    op, definition = (windowed_softmax_sum, softmax_reference) if softmax else (windowed_sum, reference)
+    compare(op, definition, shape, True, torch.float32, *options)
+
+
+@pytest.mark.parametrize(
+    ("form", "shape"),
+    [(form, shape) for form in ("rows", "across") for shape in SQUARES if form == "across" or shape[2] < 100]
+    + [("rows", (1, 37, 50, 2, 12))],  # heads of an odd width
+)
+def test_static_taps_along_whole_rows_equal_the_reference(form, shape, monkeypatch):
+    monkeypatch.setattr(triton_forms, "FORCED", form)
+    compare(windowed_sum, reference, shape, False, torch.float32, shape[-1] // 2)
+
+
+@pytest.mark.parametrize("form", ["rows", "across"])
+def test_half_precision_along_whole_rows_adds_up_in_full(form, monkeypatch):
+    monkeypatch.setattr(triton_forms, "FORCED", form)
+    compare(windowed_sum, reference, (2, 40, 24, 2, 13), False, torch.float16, 12)
+
+
+@pytest.mark.parametrize("form", ["rows", "across"])
+@pytest.mark.parametrize("shape", SQUARES[:3])
+def test_static_taps_along_whole_rows_with_softmax_and_dropout(shape, form, monkeypatch):
+    monkeypatch.setattr(triton_forms, "FORCED", form)
+    options = (shape[-1] // 2, 0.3, torch.tensor([12345678901], device=DEVICE))
+    compare(windowed_softmax_sum, softmax_reference, shape, False, torch.float32, *options)
+
+
+@pytest.mark.parametrize(
+    ("form", "constants", "channels"),
+    [
+        ("rows", {"NUMBERS": 16, "VECTOR": 4}, 32),
+        ("rows", {"NUMBERS": 8, "VECTOR": 1}, 24),
+        ("across", {"BLOCK": 32, "PROGRAMS": 4}, 80),
+        ("across", {"BLOCK": 128, "PROGRAMS": 2}, 80),
+    ],
+)
+def test_other_sizes_along_whole_rows(form, constants, channels, monkeypatch):
+    from litetransformer.ops.windowed_sum import triton_across_ops, triton_rows_ops
+
+    monkeypatch.setattr(triton_forms, "FORCED", form)
+    owner = {"rows": triton_rows_ops, "across": triton_across_ops}[form]
+    for name, value in constants.items():
+        monkeypatch.setattr(owner, name, {"forward": value, "backward": value})
+    compare(windowed_sum, reference, (3, 37, channels, 4, 12), False, torch.float32, 11)
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("shape", SQUARES[1:4])
 def test_squares_along_a_chain(shape, softmax, monkeypatch):
     from litetransformer.ops.windowed_sum import triton_square_ops
 
@@ -185,6 +242,29 @@ def shifted(x, weights, left):
 def test_bfloat16_on_a_gpu(length, channels, taps, dynamic):
     for left in (taps - 1, taps // 2):
         compare(windowed_sum, reference, (3, length, channels, 4, taps), dynamic, torch.bfloat16, left)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("taps", [15, 31, 63])
+@pytest.mark.parametrize("form", ["rows", "across"])
+@pytest.mark.parametrize(("length", "channels"), [(31, 80), (333, 80), (333, 100)])
+def test_whole_rows_on_a_gpu(length, channels, form, taps, monkeypatch):
+    monkeypatch.setattr(triton_forms, "FORCED", form)
+    shape, dropout = (3, length, channels, 4, taps), (0.1, torch.tensor([12345678901], device=DEVICE))
+    compare(windowed_sum, reference, shape, False, torch.bfloat16, taps // 2)
+    if taps == 31:
+        compare(windowed_softmax_sum, softmax_reference, shape, False, torch.float32, taps - 1, *dropout)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("together", [2, 4])
+def test_several_heads_a_program_on_a_gpu(together, monkeypatch):
+    from litetransformer.ops.windowed_sum import triton_square_ops
+
+    monkeypatch.setattr(triton_square_ops, "TOGETHER", together)
+    compare(windowed_sum, reference, (3, 333, 80, 4, 31), True, torch.bfloat16, 30)
 
 
 @pytest.mark.gpu

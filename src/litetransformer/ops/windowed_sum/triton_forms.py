@@ -1,6 +1,8 @@
 """Which kind of Triton kernel takes a shape: the one place where that is decided.
 
 - `short`: multiply-adds in registers, `triton_short`;
+- `rows`: the same for static taps, more of them, along whole rows, `triton_rows`; only if forced;
+- `across`: squares for static taps and channels of several heads, `triton_across`; only if forced;
 - `square`: products with a square's two triangles, `triton_square`;
 - `bands`: products with bands, `triton_static` and `triton_dynamic`: for any shape.
 """
@@ -20,6 +22,8 @@ FEW = 33
 """Taps up to which that holds."""
 WIDE = 64
 """Channels a head up to which a square of taps per position fits in registers in fp32."""
+LONGEST = 256
+"""Channels of a row up to which a program has a thread for each."""
 WIDEST = 128
 """Channels a head up to which the others beside the bands can be taken."""
 FORCED: str | None = None
@@ -53,6 +57,10 @@ def _possible(form: str, x: Tensor, taps: Tensor, left: int) -> bool:
     heads, count = taps.shape[-2:]
     if form == "bands":
         return True
+    if form in ("rows", "across") and taps.dim() == 4:
+        return False
+    if form == "rows" and x.shape[2] > LONGEST:
+        return False
     # Windows must meet their position.
     most = SHORTEST if form == "short" else SQUARE
     return count <= most and 0 <= left < count and x.shape[2] // heads <= WIDEST

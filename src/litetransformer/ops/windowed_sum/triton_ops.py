@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 from torch.library import triton_op
 
+from litetransformer.ops.gradients import Sum, collector
 from litetransformer.ops.kernels import power, side_by_side
-from litetransformer.ops.triton_common import launcher
+from litetransformer.ops.triton_common import column_sums, launcher
 from litetransformer.ops.windowed_sum import (
+    triton_across_ops,
     triton_dynamic,
+    triton_rows_ops,
     triton_short_ops,
     triton_square_ops,
     triton_static,
@@ -22,7 +25,12 @@ from litetransformer.ops.windowed_sum.triton_band import Tiling, multiprocessors
 from litetransformer.ops.windowed_sum.triton_forms import form
 from litetransformer.ops.windowed_sum.triton_memory import unit
 
-OTHERS = {"short": triton_short_ops, "square": triton_square_ops}
+OTHERS = {
+    "short": triton_short_ops,
+    "rows": triton_rows_ops,
+    "square": triton_square_ops,
+    "across": triton_across_ops,
+}
 """What there is beside the bands, which are launched here."""
 
 BACKWARD_WARPS = 2
@@ -86,9 +94,16 @@ def windowed_sum(
 
 @triton_op("litetransformer::windowed_sum_backward", mutates_args={})
 def windowed_sum_backward(
-    upstream: Tensor, x: Tensor, taps: Tensor, seed: Tensor | None, left: int, softmax: bool, rate: float
+    upstream: Tensor,
+    x: Tensor,
+    taps: Tensor,
+    seed: Tensor | None,
+    left: int,
+    softmax: bool,
+    rate: float,
+    add_up: bool,
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of `x` and `taps`."""
+    """The gradients of `x` and `taps`; without `add_up` that of static taps in shares, (P, H K)."""
     upstream, x, taps = side_by_side(upstream), side_by_side(x), taps.contiguous()
     seed = taps if seed is None else seed
     batch, length, _ = x.shape
@@ -96,9 +111,7 @@ def windowed_sum_backward(
     kind = form(x, taps, left, backward=True)
     if kind in OTHERS:
         x_gradient, found = OTHERS[kind].backward(upstream, x, taps, seed, left, softmax, rate)
-        if taps.dim() == 2:
-            found = finished(found, taps, seed, softmax, rate)
-        return x_gradient, found
+        return x_gradient, found if taps.dim() == 4 else _added(found, taps, add_up)
     x_gradient, one = x.new_empty(x.shape), unit(x, upstream)
     plan = tiling(length, count, left, taps.dim() == 2)
     fixed = constants(x, taps, plan, softmax, rate) | {"unit": one, "upstream_row": upstream.stride(1)}
@@ -114,7 +127,7 @@ def windowed_sum_backward(
             left, plan.reach, plan.back, plan.step, plan.group, *strides,
             turns=turns, group_block=power(plan.group), wide=power(count), **fixed,
         )  # fmt: skip
-        return x_gradient, finished(partial, taps, seed, softmax, rate)
+        return x_gradient, _added(partial, taps, add_up)
     gradient = taps.new_empty(taps.shape)
     if not fixed["precise"]:
         fixed["num_warps"] = min(16, BACKWARD_WARPS * fixed["num_warps"])
@@ -126,29 +139,30 @@ def windowed_sum_backward(
     return x_gradient, gradient
 
 
-def finished(partial: Tensor, taps: Tensor, seed: Tensor, softmax: bool, rate: float) -> Tensor:
-    """The gradient of static taps from the programs' shares in that of the weights."""
-    shares, heads, count = partial.shape
-    gradient, wide = taps.new_empty(taps.shape), power(count)
-    block = max(16, min(1024, 16384 // wide))
-    launcher(triton_static.finish)[(heads,)](
-        partial, taps, seed, gradient, shares, heads=heads, taps_a_head=count,
-        rounds=-(-shares // block), block=block, wide=wide, softmax=softmax, rate=rate, num_warps=8,
-    )  # fmt: skip
-    return gradient
+def _added(partial: Tensor, taps: Tensor, add_up: bool) -> Tensor:
+    """(P, H K), the programs' shares in the gradient of static taps, or their sum."""
+    partial = partial.flatten(1)
+    return column_sums(partial, taps.dtype).view(taps.shape) if add_up else partial
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, taps, seed, ctx.left, ctx.softmax, ctx.rate = inputs
     ctx.save_for_backward(x, taps, seed)
+    into = collector() if taps.dim() == 2 else None
+    place = None if into is None else into.place(taps)
+    ctx.later = None if into is None or place is None else (into, place)
 
 
 def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     x, taps, seed = ctx.saved_tensors
-    gradients = torch.ops.litetransformer.windowed_sum_backward(
-        upstream, x, taps, seed, ctx.left, ctx.softmax, ctx.rate
+    x_gradient, found = torch.ops.litetransformer.windowed_sum_backward(
+        upstream, x, taps, seed, ctx.left, ctx.softmax, ctx.rate, ctx.later is None
     )
-    return (*gradients, None, None, None, None)
+    if ctx.later is not None:
+        into, place = ctx.later
+        into.sums.append(Sum(found, 0, taps.numel(), place))
+        found = None
+    return x_gradient, found, None, None, None, None
 
 
 windowed_sum.register_autograd(_backward, setup_context=_keep)

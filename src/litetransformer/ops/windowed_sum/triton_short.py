@@ -105,6 +105,31 @@ def weigh(
 
 @triton.jit
 @no_type_check
+def returned(
+    shares, taps, seed, head, heads: tl.constexpr, count: tl.constexpr, softmax: tl.constexpr,
+    rate: tl.constexpr,
+):  # fmt: skip
+    """Shares of the gradient of a head's weights as shares of that of its taps: both steps are linear."""
+    slopes = ()
+    for tap in tl.static_range(count):
+        slope = shares[tap]
+        if rate > 0.0:
+            slope *= dropped(head * count + tap, tl.load(seed), rate)
+        slopes = slopes + (slope,)
+    if softmax:
+        weights = weigh(taps, seed, head, heads, count, True, 0.0)
+        level = tl.zeros_like(slopes[0])
+        for tap in tl.static_range(count):
+            level += weights[tap] * slopes[tap]
+        found = ()
+        for tap in tl.static_range(count):
+            found = found + (weights[tap] * (slopes[tap] - level),)
+        slopes = found
+    return slopes
+
+
+@triton.jit
+@no_type_check
 def read_taps(taps, spot, lane, first, until, row: tl.constexpr, rows: tl.constexpr, count: tl.constexpr):
     """The taps of each of `rows` positions from `first` on, side by side."""
     found = ()
@@ -217,10 +242,13 @@ def short_static_backward(
                 total.to(x_gradient.dtype.element_ty), mask=inside(begin + step, until),
             )  # fmt: skip
     which = tl.program_id(1) * together + tl.arange(0, together)
+    shares = ()
     for tap in tl.static_range(count):
         share = tl.sum(tl.reshape(tl.sum(sums[tap], 1), (pairs, vectors)), 1)
-        share = tl.sum(tl.reshape(share, (pairs // together, together)), 0)
-        tl.store(partial + (tl.program_id(0) * heads + which) * count + tap, share, mask=which < heads)
+        shares = shares + (tl.sum(tl.reshape(share, (pairs // together, together)), 0),)
+    shares = returned(shares, taps, seed, which, heads, count, softmax, rate)
+    for tap in tl.static_range(count):
+        tl.store(partial + (tl.program_id(0) * heads + which) * count + tap, shares[tap], mask=which < heads)
 
 
 @triton.jit(do_not_specialize=["length", "runs", "all_runs", "left", "upstream_batch", "x_batch"])

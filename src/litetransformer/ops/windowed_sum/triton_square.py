@@ -13,7 +13,7 @@ import triton.language as tl
 
 from litetransformer.ops.triton_common import multiply
 from litetransformer.ops.windowed_sum.triton_short import inside
-from litetransformer.ops.windowed_sum.triton_static import normaliser, weigh
+from litetransformer.ops.windowed_sum.triton_static import normaliser, returned, weigh
 
 
 @triton.jit
@@ -167,5 +167,6 @@ def square_backward(
         products = tl.where(turned < size, products, earlier)
     # Each row's products go back to where their taps stand.
     gradient = tl.sum(tl.gather(products, (row[None, :] + row[:, None] - shift) & (size - 1), 1), 0)
+    gradient = returned(gradient, taps, seed, head, row, count, wide, softmax, rate)
     number = share * tl.num_programs(1) + tl.program_id(1)
     tl.store(partial + (number * heads + head) * count + row, gradient, mask=row < count)

@@ -22,6 +22,8 @@ WARPS = 1.0
 """Times the warps a program that its matrix products fill."""
 CHAIN = 0
 """Blocks that a program of per-position gradients goes along, or 0: each by itself."""
+TOGETHER = 1
+"""Heads that a program of per-position taps goes through: what they share of memory is read once."""
 STAGES = 3
 """Blocks that are on their way at once, where products wait for loads."""
 
@@ -81,8 +83,10 @@ def forward(x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rat
     step = x.stride(0) // fixed["unit"]
     if taps.dim() == 4:
         tiles = -(-length // fixed["size"])
-        launcher(triton_square_dynamic.square_dynamic_forward)[(batch * tiles * fixed["heads"],)](
-            x, taps, seed, out, length, tiles, shift, ahead, step, parts=parts, **fixed
+        together = math.gcd(TOGETHER, fixed["heads"])
+        programs = batch * tiles * fixed["heads"] // together
+        launcher(triton_square_dynamic.square_dynamic_forward)[(programs,)](
+            x, taps, seed, out, length, tiles, shift, ahead, step, parts=parts, together=together, **fixed
         )
         return out
     turns, lead, programs = shares(x, batch * blocks, blocks, parts, fixed, backward=False)
@@ -137,9 +141,10 @@ def backward(
                 0, *strides, turns=turns, lead=int(turns % blocks != 0), **fixed,
             )  # fmt: skip
             return x_gradient, gradient
-        launcher(triton_square_dynamic.square_dynamic_backward)[(batch * blocks * heads,)](
+        together = math.gcd(TOGETHER, heads)
+        launcher(triton_square_dynamic.square_dynamic_backward)[(batch * blocks * heads // together,)](
             upstream, x, taps, seed, x_gradient, gradient, length, blocks, shift, ahead, *strides,
-            parts=parts, **fixed,
+            parts=parts, together=together, **fixed,
         )  # fmt: skip
         return x_gradient, gradient
     turns, lead, programs = shares(x, batch * blocks, blocks, parts, fixed, backward=True)

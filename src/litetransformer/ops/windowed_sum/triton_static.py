@@ -2,8 +2,8 @@
 
 A program keeps one head's band in registers and goes through several tiles of the batch with it. The
 gradient of the taps is the sum along the diagonals of (upstream × windowᵀ): each program adds up its tiles'
-products and writes one row; `finish` adds the rows up. Nothing is added atomically, so the same input gives
-the same bits.
+products, takes the sum back through dropout and softmax, and writes one row. All rows are added up later, not
+atomically, so the same input gives the same bits.
 """
 
 from typing import no_type_check
@@ -39,6 +39,23 @@ def weigh(
     if rate > 0.0:
         weight = weight * dropped(index, tl.load(seed), rate)
     return tl.where(inside, weight, 0.0)
+
+
+@triton.jit
+@no_type_check
+def returned(
+    gradient, taps, seed, head, tap, taps_a_head: tl.constexpr, wide: tl.constexpr, softmax: tl.constexpr,
+    rate: tl.constexpr,
+):  # fmt: skip
+    """A share of the gradient of a head's weights as one of that of its taps; both steps are linear in it."""
+    if rate > 0.0:
+        gradient = gradient * dropped(head * taps_a_head + tap, tl.load(seed), rate)
+    if softmax:
+        top, total = normaliser(taps, head, taps_a_head, wide)
+        exists = tap < taps_a_head
+        weight = weigh(taps, seed, head, tap, exists, top, total, taps_a_head, True, 0.0)
+        gradient = weight * (gradient - tl.sum(weight * gradient, 0))
+    return gradient
 
 
 @triton.jit(
@@ -185,37 +202,10 @@ def static_backward(
     there = (found >= 0) & (found < columns)
     diagonal = tl.gather(products, tl.minimum(tl.maximum(found, 0), columns - 1), 1)
     gradient = tl.sum(tl.where(there, diagonal, 0.0), 0)
+    # With a softmax there is one group.
+    gradient = returned(gradient, taps, seed, head, tap, taps_a_head, wide, softmax, rate)
     tl.store(
         partial + (share * heads + head) * taps_a_head + mine * group + tap,
         gradient,
         mask=(tap < group) & (mine * group + tap < taps_a_head),
     )
-
-
-@triton.jit(do_not_specialize=["shares"])
-@no_type_check
-def finish(
-    partial, taps, seed, gradient, shares,
-    heads: tl.constexpr, taps_a_head: tl.constexpr, rounds: tl.constexpr, block: tl.constexpr,
-    wide: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr,
-):  # fmt: skip
-    """One head's gradient of the taps: the shares added up, then back through dropout and the softmax."""
-    head = tl.program_id(0)
-    tap, share = tl.arange(0, wide), tl.arange(0, block)
-    exists = tap < taps_a_head
-    summed = tl.zeros((wide,), tl.float32)
-    for turn in range(rounds):
-        mine = turn * block + share
-        found = tl.load(
-            partial + (mine[:, None] * heads + head) * taps_a_head + tap[None, :],
-            mask=(mine < shares)[:, None] & exists[None, :],
-            other=0.0,
-        )
-        summed += tl.sum(found, 0)
-    if rate > 0.0:
-        summed = summed * dropped(head * taps_a_head + tap, tl.load(seed), rate)
-    if softmax:
-        top, total = normaliser(taps, head, taps_a_head, wide)
-        weight = weigh(taps, seed, head, tap, exists, top, total, taps_a_head, True, 0.0)
-        summed = weight * (summed - tl.sum(weight * summed, 0))
-    tl.store(gradient + head * taps_a_head + tap, summed, mask=exists)

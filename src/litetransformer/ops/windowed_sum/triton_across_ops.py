@@ -1,0 +1,97 @@
+"""How the Triton kernels of `triton_across` are launched."""
+
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from litetransformer.ops.triton_common import launcher
+from litetransformer.ops.windowed_sum import triton_across
+from litetransformer.ops.windowed_sum.triton_band import multiprocessors, stepped
+from litetransformer.ops.windowed_sum.triton_memory import unit
+from litetransformer.ops.windowed_sum.triton_square_ops import LEAST, chain
+
+BLOCK = {"forward": 16, "backward": 16}
+"""Channels a block: 16 of two bytes are the 32 that memory moves at once."""
+WARPS = {"forward": 1, "backward": 2}
+"""Warps a program of blocks of 32 positions and 16 channels; with 64 positions four times as many."""
+PROGRAMS = {"forward": 16, "backward": 12}
+"""Warps of all programs that a multiprocessor is given."""
+STAGES = 3
+"""Blocks that are on their way at once, where products wait for loads."""
+
+
+def forward(x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rate: float) -> Tensor:
+    """The windowed sum in the type of `x`."""
+    batch, length, _ = x.shape
+    out, fixed = x.new_empty(x.shape), constants("forward", taps, softmax, rate, x)
+    blocks, shift, ahead = chain(length, left, fixed)
+    turns, lead, shares = shared("forward", x, batch * blocks, blocks, fixed)
+    launcher(triton_across.across_forward)[(shares * fixed["parts"],)](
+        x, taps, seed, out, length, blocks, batch * blocks, shift, ahead, x.stride(0) // fixed["unit"],
+        turns=turns, lead=lead, **fixed,
+    )  # fmt: skip
+    return out
+
+
+def backward(
+    upstream: Tensor, x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rate: float
+) -> tuple[Tensor, Tensor]:
+    """The gradient of `x`, and the shares in that of the taps."""
+    batch, length, _ = x.shape
+    heads, count = taps.shape
+    x_gradient, fixed = x.new_empty(x.shape), constants("backward", taps, softmax, rate, x, upstream)
+    blocks, shift, ahead = chain(length, left, fixed)
+    turns, lead, shares = shared("backward", x, batch * blocks, blocks, fixed)
+    strides = (upstream.stride(0) // fixed["unit"], x.stride(0) // fixed["unit"])
+    partial = x.new_empty((shares * fixed["parts"], heads, count), dtype=torch.float32)
+    launcher(triton_across.across_backward)[(len(partial),)](
+        upstream, x, taps, seed, x_gradient, partial, length, blocks, batch * blocks, shift, ahead, *strides,
+        turns=turns, lead=lead, upstream_row=upstream.stride(1), heads_block=triton.next_power_of_2(heads),
+        **fixed,
+    )  # fmt: skip
+    return x_gradient, partial
+
+
+def constants(direction: str, taps: Tensor, softmax: bool, rate: float, *tensors: Tensor) -> dict[str, Any]:
+    """What the kernels are compiled for."""
+    x, (heads, count), length = tensors[0], taps.shape, tensors[0].shape[1]
+    channels, size = x.shape[2] // heads, max(LEAST, triton.next_power_of_2(count))
+    block = min(BLOCK[direction], max(16, triton.next_power_of_2(x.shape[2])))
+    precise = x.dtype == torch.float32
+    warps = WARPS[direction] * (size // 32) ** 2 * max(1, block // 32) << precise
+    return {
+        "x_row": x.stride(1),
+        "unit": unit(*tensors),
+        "heads": heads,
+        "channels": channels,
+        "count": count,
+        "size": size,
+        "block": block,
+        "parts": -(-x.shape[2] // block),
+        "spans": spans(heads, channels, block),
+        "single": length <= size,
+        "softmax": softmax,
+        "rate": rate,
+        "precise": precise,
+        "num_warps": min(8, warps),
+        "num_stages": 2 if precise else STAGES,
+    }
+
+
+def spans(heads: int, channels: int, block: int) -> int:
+    """Heads that a block of channels belongs to, at most."""
+    begins = range(0, heads * channels, block)
+    return max(
+        (min(begin + block, heads * channels) - 1) // channels - begin // channels + 1 for begin in begins
+    )
+
+
+def shared(
+    direction: str, x: Tensor, all_blocks: int, blocks: int, fixed: dict[str, Any]
+) -> tuple[int, int, int]:
+    """Blocks a program, whether it needs one more to begin with, and programs for each block of channels."""
+    room = max(1, PROGRAMS[direction] // fixed["num_warps"])
+    turns = stepped(all_blocks, max(1, multiprocessors(x) * room // fixed["parts"]))
+    return turns, int(turns % blocks != 0), -(-all_blocks // turns)
