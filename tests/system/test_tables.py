@@ -94,11 +94,11 @@ def test_measured_compression_stands_below_the_papers_beside_its_transformer(own
         "base": "1×",
         "set/lite, set: single precision": "2×",
         "set/lite, set: affine int8": "8×",
-        "set/lite, set: fine-tuned to a size, 18.2x": "26.7×",
+        "set/lite, set: made to a size, 18.2x": "26.7×",
         "set/lite, set: entropy-constrained, rate 0.05": "24×",
         "set/lite, set: entropy-constrained, rate 0.1": "30×",
     }
-    assert column(table, "times smaller")["set/lite, set: fine-tuned to a size, 18.2x"] == "36.4×"
+    assert column(table, "times smaller")["set/lite, set: made to a size, 18.2x"] == "36.4×"
     assert column(table, "BLEU: measured here")["Lite, 8 bits"] == "not run"
     assert "compression-set" in tables.names()
     assert tables.table("compression-set").title == "set/lite, set, in ever fewer bytes"

@@ -21,7 +21,7 @@ KINDS = {
     "pruned": "pruned, entropy-constrained",
     "tuned": "fine-tuned",
     "tuned-pruned": "pruned, fine-tuned",
-    "target": "fine-tuned to a size",
+    "target": "made to a size",
 }
 
 
