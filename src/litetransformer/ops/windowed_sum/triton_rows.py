@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 
 from litetransformer.ops.triton_common import multiply
-from litetransformer.ops.windowed_sum.triton_short import inside, read, weigh
+from litetransformer.ops.windowed_sum.triton_pieces import inside, read, weigh
 from litetransformer.ops.windowed_sum.triton_square_dynamic import weigh as weigh_rows
 
 # ruff: noqa: RUF005 (the language has no star in a tuple)

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 
 from litetransformer.ops.triton_common import multiply
-from litetransformer.ops.windowed_sum.triton_short import inside
+from litetransformer.ops.windowed_sum.triton_pieces import inside
 from litetransformer.ops.windowed_sum.triton_static import normaliser, returned, weigh
 
 

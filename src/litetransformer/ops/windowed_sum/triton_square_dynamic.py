@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 
 from litetransformer.ops.triton_common import dropped, multiply
-from litetransformer.ops.windowed_sum.triton_short import inside
+from litetransformer.ops.windowed_sum.triton_pieces import inside
 from litetransformer.ops.windowed_sum.triton_square import lanes, read, write
 
 
