@@ -1,6 +1,8 @@
 """A model folder is loaded as it was written, or refused in one line that names what is wrong with it."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -171,3 +173,12 @@ def test_a_tokenizer_of_another_model_is_refused(copy):
     train_sentencepiece(["Hund und Katze"] * 20, size=275).save(copy / "tokenizer.model")
     with pytest.raises(lt.InputError, match=r"tokenizer\.model: damaged: its SHA-256 is not"):
         lt.load(copy)
+
+
+def test_loading_a_model_leaves_the_compiler_alone(model_folder):
+    # PyTorch's compiler takes a second to import, which a translation of one sentence need not wait for.
+    code = (
+        "import sys; from litetransformer.tasks.translator import load;"
+        "load(sys.argv[1]).translate(['Hund']); assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, model_folder], check=True)

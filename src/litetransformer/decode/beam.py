@@ -67,16 +67,21 @@ def beam_search(
     while True:
         sentences, width, length = live.tokens.shape
         log_probs, state = model.advance(newest.to(source.device), state, memory)
-        required = required_tokens(forced[live.sentences], limits[live.sentences], length)
+        longest = limits[live.sentences]
+        required = required_tokens(forced[live.sentences], longest, length)
         banned = banned_tokens(live.tokens.flatten(0, 1), options)
         # One place more than the beam: even if one of the tokens is the end, `beam` others remain.
         shortlist = allowed_topk(log_probs, banned, required.repeat_interleave(width), options.beam + 1)
         ranked = _rank(live, *fetch(*shortlist), options.beam)
-
-        stops = _finish(live, ranked, limits, found, options)
-        if stops.all():
+        stays = [not stops for stops in _finish(live, ranked, longest.tolist(), found, options)]
+        if not any(stays):
             return found
-        live, rows = _go_on(live, ranked, ~stops)
+        rows = torch.arange(sentences * width).view(sentences, width)
+        if not all(stays):
+            kept = torch.tensor(stays)
+            live, ranked = _Live(*(one[kept] for one in live)), _Ranked(*(one[kept] for one in ranked))
+            rows = rows[kept]
+        live, rows = _go_on(live, ranked, rows)
         newest = live.tokens[:, :, -1].flatten()
         if not torch.equal(rows, torch.arange(sentences * width)):
             state = select(state, rows.to(source.device))
@@ -95,14 +100,17 @@ class _Live(NamedTuple):
 
 
 class _Ranked(NamedTuple):
-    """The best continuations of each sentence, by falling total; impossible ones have a total of −∞."""
+    """The best continuations of each sentence, by falling total; impossible ones have a total of −∞.
+
+    `onwards` are the totals of those that go on, and `places` where they are among all.
+    """
 
     totals: Float[Tensor, "A C"]
     parents: Int[Tensor, "A C"]
     tokens: Int[Tensor, "A C"]
     log_probs: Float[Tensor, "A C"]
-    ends: Bool[Tensor, "A C"]
-    goes_on: Bool[Tensor, "A C"]
+    onwards: Float[Tensor, "A W"]
+    places: Int[Tensor, "A W"]
 
 
 def _beginning(sentences: int) -> _Live:
@@ -123,26 +131,29 @@ def _rank(live: _Live, values: Tensor, tokens: Tensor, beam: int) -> _Ranked:
     totals, order = totals.flatten(1).sort(dim=1, descending=True, stable=True)
     totals, order = totals[:, : 2 * beam], order[:, : 2 * beam]
     tokens = tokens.view(sentences, -1).gather(1, order)
-    possible, is_end = totals > -math.inf, tokens == EOS
-    goes_on = possible & ~is_end
+    # Without the ends, the others keep their order.
+    onwards, among = totals.masked_fill(tokens == EOS, -math.inf).sort(dim=1, descending=True, stable=True)
     return _Ranked(
         totals=totals,
         parents=order // places,
         tokens=tokens,
         log_probs=values.view(sentences, -1).gather(1, order),
-        ends=possible & is_end & (torch.arange(totals.shape[1]) < beam),
-        goes_on=goes_on & (goes_on.cumsum(1) <= beam),
+        onwards=onwards[:, :beam],
+        places=among[:, :beam],
     )
 
 
 def _finish(
-    live: _Live, ranked: _Ranked, limits: Tensor, found: list[list[Hypothesis]], options: SearchOptions
-) -> Bool[Tensor, " A"]:
-    """Adds to `found` what ends at this step; True for sentences that stop, whose lists are then final."""
-    length = live.tokens.shape[2] + 1
-    for row, rank in ranked.ends.nonzero().tolist():
-        sentence = int(live.sentences[row])
-        kept, parent = found[sentence], int(ranked.parents[row, rank])
+    live: _Live, ranked: _Ranked, longest: list[int], found: list[list[Hypothesis]], options: SearchOptions
+) -> list[bool]:
+    """Adds to `found` what ends at this step; True for sentences that stop, whose lists are then final.
+
+    `longest` are their length limits.
+    """
+    length, sentences = live.tokens.shape[2] + 1, live.sentences.tolist()
+    ends = (ranked.tokens == EOS) & (ranked.totals > -math.inf)
+    for row, rank in ends[:, : options.beam].nonzero().tolist():
+        kept, parent = found[sentences[row]], int(ranked.parents[row, rank])
         score = normalised(float(ranked.totals[row, rank]), length, options.length_penalty)
         if len(kept) == options.beam and score <= kept[-1].score:
             continue
@@ -150,17 +161,15 @@ def _finish(
             tokens=tuple(live.tokens[row, parent].tolist()),
             score=score,
             log_probs=(*live.log_probs[row, parent].tolist(), float(ranked.log_probs[row, rank])),
-            finished=length <= int(limits[sentence]),
+            finished=length <= longest[row],
         )
-        found[sentence] = best([*kept, hypothesis], options.beam)
-    stops = torch.zeros(len(live.sentences), dtype=torch.bool)
-    highest = ranked.totals.masked_fill(~ranked.goes_on, -math.inf).amax(1).tolist()
-    longest = (limits[live.sentences] + 1).tolist()
-    for row, sentence in enumerate(live.sentences.tolist()):
+        found[sentences[row]] = best([*kept, hypothesis], options.beam)
+    stops = []
+    for row, (sentence, highest) in enumerate(zip(sentences, ranked.onwards[:, 0].tolist(), strict=True)):
         kept = found[sentence]
-        if highest[row] == -math.inf or _settled(kept, highest[row], length, longest[row], options):
+        stops.append(highest == -math.inf or _settled(kept, highest, length, longest[row] + 1, options))
+        if stops[row]:
             found[sentence] = best(kept or _unfinished(live, row, options), options.n_best)
-            stops[row] = True
     return stops
 
 
@@ -193,23 +202,19 @@ def _unfinished(live: _Live, row: int, options: SearchOptions) -> list[Hypothesi
     ]
 
 
-def _go_on(live: _Live, ranked: _Ranked, stays: Bool[Tensor, " A"]) -> tuple[_Live, Int[Tensor, " N"]]:
-    """The next live hypotheses, as wide as the widest sentence needs, and the rows that they continue."""
-    goes_on = ranked.goes_on[stays]
-    width = int(goes_on.sum(1).max())
-    places = (~goes_on).byte().sort(dim=1, stable=True).indices[:, :width]
-
-    def chosen(values: Tensor) -> Tensor:
-        return values[stays].gather(1, places)
-
-    rows = (stays.nonzero() * live.totals.shape[1] + chosen(ranked.parents)).flatten()
+def _go_on(live: _Live, ranked: _Ranked, rows: Int[Tensor, "A W"]) -> tuple[_Live, Int[Tensor, " N"]]:
+    """The next live hypotheses, as wide as the widest sentence needs, and which of `rows` they continue."""
+    width = int((ranked.onwards > -math.inf).sum(1).max())
+    places = ranked.places[:, :width]
+    parents = ranked.parents.gather(1, places)
 
     def extended(history: Tensor, newest: Tensor) -> Tensor:
-        return torch.cat([history.flatten(0, 1)[rows].unflatten(0, places.shape), newest[..., None]], 2)
+        chosen = history.gather(1, parents[..., None].expand(-1, -1, history.shape[2]))
+        return torch.cat([chosen, newest.gather(1, places)[..., None]], 2)
 
     return _Live(
-        sentences=live.sentences[stays],
-        totals=chosen(ranked.totals).masked_fill(~goes_on.gather(1, places), -math.inf),
-        tokens=extended(live.tokens, chosen(ranked.tokens)),
-        log_probs=extended(live.log_probs, chosen(ranked.log_probs)),
-    ), rows
+        sentences=live.sentences,
+        totals=ranked.onwards[:, :width],
+        tokens=extended(live.tokens, ranked.tokens),
+        log_probs=extended(live.log_probs, ranked.log_probs),
+    ), rows.gather(1, parents).flatten()

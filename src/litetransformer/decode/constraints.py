@@ -30,8 +30,8 @@ def allowed_topk(
     device, banned = log_probs.device, banned.to(log_probs.device)
     values, tokens = ordered_topk(log_probs, k + banned.shape[1])
     hidden = (tokens[:, :, None] == banned[:, None]).any(2)
-    values, places = ordered_topk(values.masked_fill(hidden, -math.inf), k)
-    tokens = tokens.gather(1, places)
+    values, places = values.masked_fill(hidden, -math.inf).sort(dim=1, descending=True, stable=True)
+    values, tokens = values[:, :k], tokens.gather(1, places[:, :k])
     forced = (required != FREE).nonzero()[:, 0]
     if len(forced):
         token, forced = required[forced].to(device), forced.to(device)

@@ -9,7 +9,10 @@ from litetransformer.layers.sublayer import Tree
 
 
 class Decodable(Protocol):
-    """A model that predicts the next token; one row of state and memory per hypothesis, batch first."""
+    """A model that predicts the next token.
+
+    State and memory have one row per hypothesis, batch first, except for what is `Shared` by all rows.
+    """
 
     vocabulary: int
 

@@ -25,7 +25,8 @@ def ordered_topk(values: Float[Tensor, "N M"], k: int) -> tuple[Float[Tensor, "N
     if columns < BLOCK * k:
         chosen = _keys(values).topk(k, 1).indices
     else:
-        padded = F.pad(values, (0, -columns % BLOCK), value=-math.inf)
+        # Padding copies, even where there is nothing to add.
+        padded = F.pad(values, (0, -columns % BLOCK), value=-math.inf) if columns % BLOCK else values
         blocks = _keys(padded.unflatten(1, (-1, BLOCK)).amax(2)).topk(k, 1).indices.sort(1).values
         inside = (blocks[..., None] * BLOCK + torch.arange(BLOCK, device=values.device)).flatten(1)
         chosen = inside.gather(1, _keys(padded.gather(1, inside)).topk(k, 1).indices)

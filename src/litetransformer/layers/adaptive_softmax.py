@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from litetransformer.core.tokens import PAD, UNK
+from litetransformer.layers.embedding import drawn
 from litetransformer.layers.softmax import Softmax, at_least_float, pick
 from litetransformer.layers.sublayer import Costs
 from litetransformer.ops.embedding.reference import sinusoids
@@ -185,10 +186,7 @@ class AdaptiveSoftmax(Softmax):
 
 
 def _tables(parts: list[Cluster]) -> nn.ParameterList:
-    return nn.ParameterList(
-        nn.init.normal_(torch.empty(part.end - part.start, part.width), std=part.width**-0.5)
-        for part in parts
-    )
+    return nn.ParameterList(drawn(torch.empty(part.end - part.start, part.width)) for part in parts)
 
 
 def _projections(parts: list[Cluster], dim: int) -> nn.ParameterList:

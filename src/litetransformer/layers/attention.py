@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from litetransformer.layers.linear import project, projection
-from litetransformer.layers.sublayer import Costs, Sublayer, Tree, parameter_device
+from litetransformer.layers.sublayer import Costs, Shared, Sublayer, Tree
 from litetransformer.ops.attention import attention
 from litetransformer.ops.attention.reference import attention_weights
+from litetransformer.ops.linear import linear
 
 
 def check_heads(dim: int, heads: int) -> None:
@@ -32,7 +33,8 @@ def merge_heads(x: Float[Tensor, "B H T R"]) -> Float[Tensor, "B T D"]:
 class SelfAttention(Sublayer):
     """softmax(q kᵀ / √R) v with q, k, v and the result projected, all with bias (PAPER §2, [R]).
 
-    `dropout` falls on the attention weights. State: the keys and values so far, each (B, H, t, R).
+    `dropout` falls on the attention weights. State: the projections to q, k and v as one, and the keys and
+    values so far, (B, 2 H, t, R).
     """
 
     component = "attention"
@@ -53,15 +55,16 @@ class SelfAttention(Sublayer):
         return self.out(merge_heads(attention(q, k, v, visible, self.causal, dropout)))
 
     def start(self, batch: int) -> Tree:
-        device, dtype = parameter_device(self)
-        empty = torch.empty(batch, self.heads, 0, self.dim // self.heads, device=device, dtype=dtype)
-        return empty, empty
+        layers = (self.query, self.key, self.value)
+        weight, bias = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("weight", "bias"))
+        return Shared((weight, bias)), weight.new_empty(batch, 2 * self.heads, 0, self.dim // self.heads)
 
     def step(self, x: Float[Tensor, "B 1 D"], state: Tree, memory: Tree = ()) -> tuple[Tensor, Tree]:
-        keys, values = state
-        q, k, v = self._project(x)
-        keys, values = torch.cat([keys, k], 2), torch.cat([values, v], 2)
-        return self.out(merge_heads(attention(q, keys, values))), (keys, values)
+        joint, past = state
+        # Without its axis of one position, `x` may be a slice of channels and still takes but one operation.
+        made = linear(x[:, 0], *joint).unflatten(1, (3 * self.heads, 1, -1))
+        q, past = made[:, : self.heads], torch.cat([past, made[:, self.heads :]], 2)
+        return self.out(merge_heads(attention(q, *past.chunk(2, 1)))), (joint, past)
 
     def mixing(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from litetransformer.layers.attention import check_heads
 from litetransformer.layers.linear import projection
-from litetransformer.layers.sublayer import Sublayer, Tree, parameter_device
+from litetransformer.layers.sublayer import Shared, Sublayer, Tree, parameter_device
 from litetransformer.ops.windowed_softmax_sum import windowed_softmax_sum
 from litetransformer.ops.windowed_sum.band import band
 
@@ -19,7 +19,8 @@ class WindowConvolution(Sublayer):
     Encoder windows are "same" (K // 2 to the left), decoder windows causal (K − 1 to the left). The softmax
     runs over all K taps; those that fall outside the sentence meet zeros, so edges are not renormalised.
     Padding is zeroed after the first linear (and the GLU), whose bias would make it non-zero again
-    (PAPER §2, the known defect of the authors' code). State: the last K − 1 vectors that enter the window.
+    (PAPER §2, the known defect of the authors' code). State: the taps, where they are the same at every
+    position, and the last K − 1 vectors that entered the window.
     """
 
     component = "convolution"
@@ -36,8 +37,8 @@ class WindowConvolution(Sublayer):
         self.out = projection(dim)
 
     @abstractmethod
-    def logits(self, inside: Float[Tensor, "B T D"]) -> Tensor:
-        """The taps before their softmax: (H, K), or (B, T, H, K) where they depend on the position."""
+    def logits(self, inside: Float[Tensor, "*N D"]) -> Tensor:
+        """The taps before their softmax: (H, K), or (*N, H, K) where they depend on the position."""
 
     def forward(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
@@ -46,19 +47,24 @@ class WindowConvolution(Sublayer):
         rate = self.dropout if self.training else 0.0
         return self.out(windowed_softmax_sum(inside, self.logits(inside), self.left, rate))
 
+    def fixed_taps(self) -> Float[Tensor, "K H R"] | None:
+        """The normalised taps of each channel, if they are the same at every position."""
+        return None
+
     def start(self, batch: int) -> Tree:
         device, dtype = parameter_device(self)
-        return torch.zeros(batch, self.taps - 1, self.dim, device=device, dtype=dtype)
+        past = torch.zeros(batch, self.taps - 1, self.dim, device=device, dtype=dtype)
+        taps = self.fixed_taps()
+        return Shared(() if taps is None else (taps,)), past
 
     def step(self, x: Float[Tensor, "B 1 D"], state: Tree, memory: Tree = ()) -> tuple[Tensor, Tree]:
         assert self.causal, "only a causal convolution can step"
-        assert isinstance(state, Tensor)
-        inside = self._enter(x, None)
-        window = torch.cat([state, inside], 1)
-        weights = self.logits(inside).softmax(-1)
-        taps = weights.T[None] if weights.dim() == 2 else weights[:, 0].transpose(1, 2)
-        summed = (window.unflatten(2, (self.heads, -1)) * taps[..., None]).sum(1).flatten(1)
-        return self.out(summed[:, None]), window[:, 1:]
+        fixed, past = state
+        inside = self._enter(x[:, 0], None)
+        window = torch.cat([past, inside[:, None]], 1)
+        taps = fixed[0] if fixed else self.logits(inside).softmax(-1).transpose(1, 2)[..., None]
+        summed = (window.unflatten(2, (self.heads, -1)) * taps).sum(1).flatten(1)
+        return self.out(summed[:, None]), (fixed, window[:, 1:])
 
     def mixing(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None

@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -17,7 +16,8 @@ from litetransformer.ops.attention.reference import attention_weights
 class CrossAttention(Sublayer):
     """Queries from the target, keys and values from the encoded source (PAPER §2).
 
-    Memory: the source's keys and values (B, H, S, R) and where they are visible (B, 1, 1, S).
+    Memory: the source's keys and values (B, H, S, R) and, where there is padding, which ones are visible
+    (B, 1, 1, S).
     """
 
     component = "cross_attention"
@@ -30,22 +30,21 @@ class CrossAttention(Sublayer):
         self.out = projection(dim)
 
     def remember(self, encoded: Float[Tensor, "B S D"], pad: Bool[Tensor, "B S"] | None = None) -> Tree:
-        visible = encoded.new_ones(encoded.shape[:2], dtype=torch.bool) if pad is None else ~pad
         keys, values = (split_heads(part, self.heads) for part in project(encoded, (self.key, self.value)))
-        return keys, values, visible[:, None, None]
+        return (keys, values) if pad is None else (keys, values, ~pad[:, None, None])
 
     def forward(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
     ) -> Float[Tensor, "B T D"]:
-        keys, values, visible = memory
+        keys, values, *visible = memory
         q = split_heads(self.query(x), self.heads)
         dropout = self.dropout if self.training else 0.0
-        return self.out(merge_heads(attention(q, keys, values, visible, False, dropout)))
+        return self.out(merge_heads(attention(q, keys, values, *visible, dropout=dropout)))
 
     def mixing(self, x: Float[Tensor, "B T D"], memory: Tree) -> Float[Tensor, "B H T S"]:
         """The attention weights: the alignment of target positions with source positions."""
-        keys, _, visible = memory
-        return attention_weights(split_heads(self.query(x), self.heads), keys, visible)
+        keys, _, *visible = memory
+        return attention_weights(split_heads(self.query(x), self.heads), keys, *visible)
 
     def mult_adds(self, length: int, source: int = 0) -> Costs:
         """Projections of both sides and the two products: 2 D² T + 2 D² S + 2 T S D (PAPER §4)."""

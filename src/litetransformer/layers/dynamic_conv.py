@@ -22,7 +22,7 @@ class DynamicConv(WindowConvolution):
         super().__init__(dim, heads=heads, taps=taps, causal=causal, glu=glu, dropout=dropout)
         self.predict = projection(dim, heads * taps, bias=False)
 
-    def logits(self, inside: Float[Tensor, "B T D"]) -> Float[Tensor, "B T H K"]:
+    def logits(self, inside: Float[Tensor, "*N D"]) -> Float[Tensor, "*N H K"]:
         return self.predict(inside).unflatten(-1, (self.heads, self.taps))
 
     def mult_adds(self, length: int, source: int = 0) -> Costs:

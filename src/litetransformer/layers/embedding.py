@@ -12,6 +12,12 @@ def positions_of(pad: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
     return ((~pad).cumsum(1) - 1).clamp_min(0)
 
 
+def drawn(table: Float[Tensor, "V D"]) -> Float[Tensor, "V D"]:
+    """The table with normal numbers of deviation D^−½ in it; as it is on the device `meta`."""
+    # PyTorch would load much of its compiler to draw nothing there, which takes a second.
+    return table if table.is_meta else nn.init.normal_(table, std=table.shape[1] ** -0.5)
+
+
 class Embedding(nn.Module):
     """dropout(√D · table[token] + sinusoid(position)) (PAPER §2).
 
@@ -21,8 +27,7 @@ class Embedding(nn.Module):
     def __init__(self, vocabulary: int, dim: int, *, dropout: float = 0.0, padding: int = 0) -> None:
         super().__init__()
         self.vocabulary, self.dim = vocabulary, dim
-        self.weight = nn.Parameter(torch.empty(vocabulary, dim))
-        nn.init.normal_(self.weight, std=dim**-0.5)
+        self.weight = nn.Parameter(drawn(torch.empty(vocabulary, dim)))
         with torch.no_grad():
             self.weight[padding] = 0.0
         self.dropout = nn.Dropout(dropout)

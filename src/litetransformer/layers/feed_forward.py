@@ -23,7 +23,8 @@ class FeedForward(Sublayer):
     def forward(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
     ) -> Float[Tensor, "B T D"]:
-        return self.out(self.dropout(self.enter(x, relu=True)))
+        inside = self.enter(x, relu=True)
+        return self.out(self.dropout(inside) if self.training else inside)
 
     def mult_adds(self, length: int, source: int = 0) -> Costs:
         """Two linears: 2 D F T (PAPER §4)."""

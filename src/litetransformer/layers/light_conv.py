@@ -23,8 +23,11 @@ class LightConv(WindowConvolution):
         self.kernel = nn.Parameter(torch.empty(heads, taps))
         nn.init.xavier_uniform_(self.kernel)
 
-    def logits(self, inside: Float[Tensor, "B T D"]) -> Float[Tensor, "H K"]:
+    def logits(self, inside: Float[Tensor, "*N D"]) -> Float[Tensor, "H K"]:
         return self.kernel
+
+    def fixed_taps(self) -> Float[Tensor, "K H R"]:
+        return self.kernel.softmax(-1).T[..., None].repeat(1, 1, self.dim // self.heads)
 
     def mult_adds(self, length: int, source: int = 0) -> Costs:
         """Two linears, 2 D² T (3 D² T with a GLU); the window, D K T, is counted as ``taps`` (PAPER §4)."""

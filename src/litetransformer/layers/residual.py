@@ -38,7 +38,8 @@ class Residual(Sublayer):
 
     def step(self, x: Float[Tensor, "B 1 D"], state: Tree, memory: Tree = ()) -> tuple[Tensor, Tree]:
         out, state = self.inner.step(self._open(x), state, memory)
-        return self._close(x, out), state
+        # Nothing is dropped in decoding.
+        return self.norm(x + out) if self.post else x + out, state
 
     def mult_adds(self, length: int, source: int = 0) -> Costs:
         """The inner sublayer's and one per element of the LayerNorm: T D."""

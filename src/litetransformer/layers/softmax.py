@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from litetransformer.layers.embedding import Embedding
+from litetransformer.layers.embedding import Embedding, drawn
 from litetransformer.layers.sublayer import Costs
 from litetransformer.ops.cross_entropy import cross_entropy
 
@@ -46,7 +46,7 @@ class FullSoftmax(Softmax):
         if tied:
             self.weight = tied.weight
         else:
-            self.weight = nn.Parameter(nn.init.normal_(torch.empty(vocabulary, dim), std=dim**-0.5))
+            self.weight = nn.Parameter(drawn(torch.empty(vocabulary, dim)))
         self.dropout = nn.Dropout(dropout)
 
     def log_probs(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:

@@ -12,6 +12,11 @@ from torch import Tensor, nn
 Tree: TypeAlias = Tensor | tuple[Any, ...]
 """A nested tuple of tensors, batch first: the form of every decoding state and of every memory."""
 
+
+class Shared(tuple[Tensor, ...]):
+    """Tensors in a tree that are the same for all rows: what a search computes once from the weights."""
+
+
 Costs: TypeAlias = Counter[str]
 """Mult-adds by component (``attention``, ``convolution``, ``taps``, ``feed_forward`` …)."""
 
@@ -21,8 +26,8 @@ class Sublayer(nn.Module, ABC):
 
     `forward` runs a whole sequence. Decoding asks `remember` once a source, `start` once a search, and `step`
     once a position; stepping through a sequence gives what `forward` gives. State is a value: `step` returns
-    the next one and changes nothing. Every tensor in state and memory has the batch first, so `select` is all
-    that beam search needs to reorder it.
+    the next one and changes nothing. Every tensor in state and memory has the batch first, or is `Shared`, so
+    `select` is all that beam search needs to reorder it.
     """
 
     dim: int
@@ -53,7 +58,9 @@ class Sublayer(nn.Module, ABC):
 
 
 def tree_map(function: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
-    """`tree` with `function` applied to each of its tensors."""
+    """`tree` with `function` applied to each of its tensors that have rows."""
+    if isinstance(tree, Shared):
+        return tree
     if isinstance(tree, Tensor):
         return function(tree)
     return tuple(tree_map(function, branch) for branch in tree)

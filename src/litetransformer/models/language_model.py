@@ -12,7 +12,7 @@ from litetransformer.layers.embedding import Embedding
 from litetransformer.layers.linear import LayerNorm
 from litetransformer.layers.softmax import FullSoftmax, Softmax
 from litetransformer.layers.stack import Stack
-from litetransformer.layers.sublayer import Costs, Sublayer, Tree
+from litetransformer.layers.sublayer import Costs, Shared, Sublayer, Tree
 from litetransformer.models.model import Model
 
 
@@ -83,16 +83,15 @@ class LanguageModel(Model):
 
     def begin(self, source: Int[Tensor, "B S"], pad: Bool[Tensor, "B S"]) -> tuple[Tree, Tree]:
         """State (how many tokens so far, the decoder's) for as many rows as `source` has; no memory."""
-        return (pad.new_zeros(len(source), dtype=torch.long), self.decoder.start(len(source))), ()
+        return (Shared((pad.new_zeros(1, dtype=torch.long),)), self.decoder.start(len(source))), ()
 
     def advance(
         self, tokens: Int[Tensor, " N"], state: Tree, memory: Tree
     ) -> tuple[Float[Tensor, "N V"], Tree]:
         """Log-probabilities of the token after `tokens`, and the next state."""
-        position, inner = state
-        assert isinstance(position, Tensor)
-        x, inner = self.decoder.step(self.embedding(tokens[:, None], position[:, None]), inner)
-        return self.output.log_probs(self.norm(x[:, 0])).float(), (position + 1, inner)
+        (position,), inner = state
+        x, inner = self.decoder.step(self.embedding(tokens[:, None], position), inner)
+        return self.output.log_probs(self.norm(x[:, 0])).float(), (Shared((position + 1,)), inner)
 
     def mult_adds(self, source: int = 0, target: int = 30) -> Costs:
         """Multiply-accumulates of `target` tokens by component, ``output`` being the vocabulary's."""

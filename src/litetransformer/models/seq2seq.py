@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from litetransformer.core.tokens import PAD
-from litetransformer.layers.embedding import Embedding, positions_of
+from litetransformer.layers.embedding import Embedding, drawn, positions_of
 from litetransformer.layers.linear import LayerNorm
 from litetransformer.layers.stack import Stack
-from litetransformer.layers.sublayer import Costs, Sublayer, Tree
+from litetransformer.layers.sublayer import Costs, Shared, Sublayer, Tree
 from litetransformer.models.model import Model
 from litetransformer.ops.consistency import consistent_cross_entropy
 from litetransformer.ops.cross_entropy import cross_entropy
@@ -49,7 +49,7 @@ class Seq2Seq(Model):
         self.encoder_norm = LayerNorm(encoder.dim) if final_norm else nn.Identity()
         self.decoder_norm = LayerNorm(decoder.dim) if final_norm else nn.Identity()
         self.output = nn.Linear(decoder.dim, target_vocabulary, bias=False)
-        nn.init.normal_(self.output.weight, std=decoder.dim**-0.5)
+        drawn(self.output.weight)
         if tied == "all":
             self.source_embedding.weight = self.target_embedding.weight
         if tied != "none":
@@ -83,19 +83,19 @@ class Seq2Seq(Model):
 
     def begin(self, source: Int[Tensor, "B S"], pad: Bool[Tensor, "B S"]) -> tuple[Tree, Tree]:
         """State (how many tokens so far, the decoder's) and memory for `advance`; `decode.protocol`."""
-        memory = self.decoder.remember(self.encode(source, pad), pad)
-        return (pad.new_zeros(len(source), dtype=torch.long), self.decoder.start(len(source))), memory
+        # Every step would make numbers of a mask, also of one that hides nothing.
+        memory = self.decoder.remember(self.encode(source, pad), pad if pad.any() else None)
+        return (Shared((pad.new_zeros(1, dtype=torch.long),)), self.decoder.start(len(source))), memory
 
     def advance(
         self, tokens: Int[Tensor, " N"], state: Tree, memory: Tree
     ) -> tuple[Float[Tensor, "N V"], Tree]:
         """Log-probabilities of the token after `tokens`, and the next state."""
-        position, inner = state
-        assert isinstance(position, Tensor)
-        x = self.target_embedding(tokens[:, None], position[:, None])
+        (position,), inner = state
+        x = self.target_embedding(tokens[:, None], position)
         x, inner = self.decoder.step(x, inner, memory)
         logits = self.output(self.decoder_norm(x[:, 0]))
-        return logits.float().log_softmax(-1), (position + 1, inner)
+        return logits.float().log_softmax(-1), (Shared((position + 1,)), inner)
 
     def mult_adds(self, source: int = 30, target: int = 30) -> Costs:
         """Multiply-accumulates of one teacher-forced pair by component, ``output`` being the vocabulary's."""
