@@ -7,6 +7,7 @@ import torch
 
 import litetransformer as lt
 from litetransformer.core.tokens import PAD
+from litetransformer.tasks import text_to_text
 from litetransformer.tasks.text_to_text import LONGEST_PIECE, Output
 
 WORDS = ["Hund", "Katze", "Haus", "Baum", "rot", "alt", "klein", "sieht", "findet", "und", "heute", "gern"]
@@ -267,6 +268,24 @@ def test_samples_follow_from_the_seed_and_the_lines_number_alone(translator):
     assert_same(translator.translations(lines[5:], sampling=sampling, seed=4, first=5), expected[5:])
     other = translator.translations(lines, sampling=sampling, seed=5)
     assert [found[0].text for found in other] != [found[0].text for found in expected]
+
+
+@pytest.mark.parametrize(
+    ("given", "beam", "expected"), [(None, 4, 1024), (None, 1, 4096), (90, 4, 22), (3, 4, 1)]
+)
+def test_as_many_tokens_are_searched_at_once_as_suit_the_device(
+    translator, monkeypatch, given, beam, expected
+):
+    budgets = []
+
+    def watched(lengths, budget):
+        budgets.append(budget)
+        yield list(range(len(lengths)))
+
+    monkeypatch.setattr(text_to_text, "_batches", watched)
+    translator.translate(["Hund", "Haus"], beam=beam, batch_tokens=given)
+    assert budgets == [expected]
+    assert text_to_text.BATCH_TOKENS["cuda"] > text_to_text.BATCH_TOKENS["mps"] == 4096
 
 
 def test_one_text_in_place_of_lines_is_refused(translator):

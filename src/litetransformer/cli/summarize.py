@@ -41,7 +41,7 @@ def summarize(
     longest: Longest = None,
     no_repeat_ngram: NoRepeatNgram = None,
     json: JsonLines = False,
-    batch_tokens: BatchTokens = 4096,
+    batch_tokens: BatchTokens = None,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:

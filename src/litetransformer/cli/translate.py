@@ -74,7 +74,7 @@ def translate(
     seed: Seed = None,
     scores: Annotated[bool, Parameter(group=OUTPUT, help="print scores too, in the form above")] = False,
     json: JsonLines = False,
-    batch_tokens: BatchTokens = 4096,
+    batch_tokens: BatchTokens = None,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:

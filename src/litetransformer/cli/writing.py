@@ -62,11 +62,12 @@ Seed = Annotated[
     Parameter(group=SAMPLING, validator=Number(gte=0), help="equal seeds draw the same [default: 0]"),
 ]
 BatchTokens = Annotated[
-    int,
+    int | None,
     Parameter(
         group=MACHINE,
         validator=Number(gte=1),
-        help="source tokens searched at once, times the beam; lower it when memory runs out",
+        help="source tokens searched at once, times the beam; lower it when memory runs out "
+        "[default: 4096, on a GPU 65536]",
     ),
 ]
 

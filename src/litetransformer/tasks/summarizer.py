@@ -15,16 +15,19 @@ class Summarizer(TextToText):
     Of a document no more is read than its first `truncate_source` tokens.
     """
 
-    def summarize(self, documents: Sequence[str], *, batch_tokens: int = 4096, **options: Any) -> list[str]:
+    def summarize(
+        self, documents: Sequence[str], *, batch_tokens: int | None = None, **options: Any
+    ) -> list[str]:
         """The best summary of each document, in order.
 
         `options` override the model's own search (`beam`, `shortest`, `longest`, `no_repeat_ngram`, …).
-        `batch_tokens` bounds the tokens that are searched at once; it changes speed and memory alone.
+        `batch_tokens` bounds the tokens that are searched at once (`BATCH_TOKENS` unless told); it changes
+        speed and memory alone.
         """
         return self.best(documents, batch_tokens=batch_tokens, **options)
 
     def summaries(
-        self, documents: Sequence[str], *, batch_tokens: int = 4096, **options: Any
+        self, documents: Sequence[str], *, batch_tokens: int | None = None, **options: Any
     ) -> list[list[Output]]:
         """The `n_best` summaries of each document with their scores, best first.
 

@@ -1,6 +1,7 @@
 """Text in, text out: what a model writes for lines, whatever they hold."""
 
 from abc import ABC
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from litetransformer.tasks.model_folder import ModelCard, load_model
 
 LONGEST_PIECE = 256
 """Source tokens read at once where sources are not cut; longer ones go in pieces: no model has seen them."""
+BATCH_TOKENS = defaultdict(lambda: 4_096, cuda=65_536)
+"""Tokens searched at once, by the type of device: a GPU's time goes by the steps, not by their width."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,12 @@ class TextToText(ABC):  # noqa: B024 (a subclass only says what the text is)
         self.search, self.truncate_source = search or SearchOptions(), truncate_source
         self.device, self.card = torch.device(device), card
 
-    def best(self, lines: Sequence[str], *, batch_tokens: int = 4096, **options: Any) -> list[str]:
+    def best(self, lines: Sequence[str], *, batch_tokens: int | None = None, **options: Any) -> list[str]:
         """The best text for each line, in order.
 
         `options` override the model's own search (`beam`, `length_penalty`, `longest`, …). `batch_tokens`
-        bounds the tokens that are searched at once; it changes speed and memory alone.
+        bounds the tokens that are searched at once (`BATCH_TOKENS` unless told); it changes speed and memory
+        alone.
         """
         return [found[0].text for found in self.outputs(lines, batch_tokens=batch_tokens, **options)]
 
@@ -68,7 +72,7 @@ class TextToText(ABC):  # noqa: B024 (a subclass only says what the text is)
         sampling: SamplingOptions | None = None,
         seed: int = 0,
         first: int = 0,
-        batch_tokens: int = 4096,
+        batch_tokens: int | None = None,
         **options: Any,
     ) -> list[list[Output]]:
         """The `n_best` texts for each line with their scores, best first.
@@ -122,11 +126,12 @@ class TextToText(ABC):  # noqa: B024 (a subclass only says what the text is)
         sampling: SamplingOptions | None,
         search: SearchOptions,
         seeds: Sequence[int],
-        batch_tokens: int,
+        batch_tokens: int | None,
     ) -> list[list[Hypothesis]]:
         found: list[list[Hypothesis]] = [[] for _ in pieces]
         width = search.beam if sampling is None else sampling.samples
-        for batch in _batches([len(piece) + 1 for piece in pieces], max(1, batch_tokens // width)):
+        budget = (batch_tokens or BATCH_TOKENS[self.device.type]) // width
+        for batch in _batches([len(piece) + 1 for piece in pieces], max(1, budget)):
             rows = [pieces[index] for index in batch]
             source = torch.full((len(rows), max(map(len, rows)) + 1), PAD)
             for row, tokens in enumerate(rows):

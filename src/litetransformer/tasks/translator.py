@@ -12,16 +12,19 @@ from litetransformer.tasks.text_to_text import Output, TextToText, load_text_to_
 class Translator(TextToText):
     """Translates lines with a model and its tokenizers; a line's result never depends on the other lines."""
 
-    def translate(self, lines: Sequence[str], *, batch_tokens: int = 4096, **options: Any) -> list[str]:
+    def translate(
+        self, lines: Sequence[str], *, batch_tokens: int | None = None, **options: Any
+    ) -> list[str]:
         """The best translation of each line, in order.
 
         `options` override the model's own search (`beam`, `length_penalty`, `longest`, …). `batch_tokens`
-        bounds the tokens that are searched at once; it changes speed and memory alone.
+        bounds the tokens that are searched at once (`BATCH_TOKENS` unless told); it changes speed and memory
+        alone.
         """
         return self.best(lines, batch_tokens=batch_tokens, **options)
 
     def translations(
-        self, lines: Sequence[str], *, batch_tokens: int = 4096, **options: Any
+        self, lines: Sequence[str], *, batch_tokens: int | None = None, **options: Any
     ) -> list[list[Output]]:
         """The `n_best` translations of each line with their scores, best first.
 
