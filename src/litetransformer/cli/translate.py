@@ -89,7 +89,7 @@ def translate(
     line has come, so a terminal or another program can wait for it. Only a line
     feed ends a line. Unless told otherwise, search is the model's own.
 
-      lite translate --to en 'Guten Morgen, wie geht es dir?'
+      lite translate --to en 'Wo ist der Bahnhof?'
       lite translate --model runs/160 < news.de > news.en
       lite translate --model runs/160 --input news.de --out news.en --beam 8
 
