@@ -15,16 +15,14 @@ At the end the mean BLEU over the test sets of each row's first seed is compared
 import fcntl
 import functools
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from comparing import Draws, draws
-from trainings import Job, parser, run, timed
-from translation import DECODING_TOKENS, SETS, measure, place
+from trainings import Job, parser, timed
+from translation import DECODING_TOKENS, SETS, made, measure, place
 
 from litetransformer import recipes
 from litetransformer.core.files import write_atomically
@@ -131,23 +129,16 @@ def main(arguments: list[str] | None = None) -> None:
         options.error(f"--systems: no {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
     chosen.usual_systems = list(rows)
     chosen.systems = chosen.systems or list(rows)
-    if chosen.out == Path():
-        chosen.out = Path(f"docs/results/ablation-{name}.json")
-    # Put together once, where it has to be, and not by each training.
-    chosen.data = Path(resolve(name, folder=chosen.data)["train"].source).parent
-    with tempfile.TemporaryDirectory() as temporary:
-        hypotheses = chosen.keep_hypotheses or Path(temporary)
-        run(
-            chosen,
-            partial(measure_row, keep=chosen.keep, hypotheses=hypotheses),
-            what=f"{recipes.families()[name].title}, raw text to BLEU: recipes changed one by one",
-            data=SETS[name],
-            program=f"{Path(__file__).name} {name}",
-            rows=rows,
-            finish=partial(
-                significance, name=name, seed=chosen.seeds[0], data=chosen.data, hypotheses=hypotheses
-            ),
-        )
+    made(
+        chosen,
+        name,
+        measure_row,
+        significance,
+        out=f"ablation-{name}",
+        what="recipes changed one by one",
+        program=Path(__file__).name,
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ translations by its first seed are compared with those of the Lite Transformer o
 bootstrap resampling: those that this call made, and those of earlier calls that are in DIR.
 """
 
+import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -132,6 +133,37 @@ def twins(name: str) -> Iterator[tuple[str, str]]:
             yield from ((f"{name}/{model}", f"{name}/{lite}") for model in models if model != lite)
 
 
+def made(
+    chosen: argparse.Namespace,
+    name: str,
+    measure: Callable[..., dict[str, Any]],
+    significance: Callable[..., dict[str, Any]],
+    *,
+    out: str,
+    what: str,
+    program: str,
+    **others: Any,
+) -> None:
+    """Make the runs that were chosen on a set; `others` goes to `trainings.run`."""
+    if chosen.out == Path():
+        chosen.out = Path(f"docs/results/{out}.json")
+    # Put together once, where it has to be, and not by each training.
+    chosen.data = Path(resolve(name, folder=chosen.data)["train"].source).parent
+    with tempfile.TemporaryDirectory() as temporary:
+        hypotheses = chosen.keep_hypotheses or Path(temporary)
+        run(
+            chosen,
+            partial(measure, keep=chosen.keep, hypotheses=hypotheses),
+            what=f"{recipes.families()[name].title}, raw text to BLEU: {what}",
+            data=SETS[name],
+            program=f"{program} {name}",
+            finish=partial(
+                significance, name=name, seed=chosen.seeds[0], data=chosen.data, hypotheses=hypotheses
+            ),
+            **others,
+        )
+
+
 def main(arguments: list[str] | None = None) -> None:
     options = parser(__doc__.splitlines()[0], (), "")
     options.add_argument("name", choices=SETS, metavar="SET", help=", ".join(SETS))
@@ -148,22 +180,15 @@ def main(arguments: list[str] | None = None) -> None:
     named = [model if "/" in model else f"{name}/{model}" for model in chosen.systems]
     chosen.systems = [*wanted, *named] or usual
     chosen.usual_systems = usual
-    if chosen.out == Path():
-        chosen.out = Path(f"docs/results/{name}.json")
-    # Put together once, where it has to be, and not by each training.
-    chosen.data = Path(resolve(name, folder=chosen.data)["train"].source).parent
-    with tempfile.TemporaryDirectory() as temporary:
-        hypotheses = chosen.keep_hypotheses or Path(temporary)
-        run(
-            chosen,
-            partial(measure, keep=chosen.keep, hypotheses=hypotheses),
-            what=f"{recipes.families()[name].title}, raw text to BLEU: systems of equal mult-adds",
-            data=SETS[name],
-            program=f"{Path(__file__).name} {name}",
-            finish=partial(
-                significance, name=name, seed=chosen.seeds[0], data=chosen.data, hypotheses=hypotheses
-            ),
-        )
+    made(
+        chosen,
+        name,
+        measure,
+        significance,
+        out=name,
+        what="systems of equal mult-adds",
+        program=Path(__file__).name,
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -14,6 +15,8 @@ from litetransformer.core.files import with_checksum
 from litetransformer.core.spec import to_json
 from litetransformer.models.tensors import load_tensors, save_tensors
 from litetransformer.tasks.model_folder import read_card
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 WORDS = {
     **{"Hund": "dog", "Katze": "cat", "Haus": "house", "Baum": "tree", "rot": "red", "alt": "old"},
@@ -276,3 +279,14 @@ def environment():
     """The test's environment without what would change what users see."""
     hidden = ("PYTHONWARNINGS", "COLUMNS", "FORCE_COLOR")
     return {name: value for name, value in os.environ.items() if name not in hidden}
+
+
+@pytest.fixture
+def programs(monkeypatch):
+    """The programs in `benchmarks` can be imported, and are imported anew by each test."""
+    known = set(sys.modules)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    yield
+    ours = {file.stem for file in BENCHMARKS.glob("*.py")}
+    for name in ours & (set(sys.modules) - known):
+        del sys.modules[name]

@@ -2,9 +2,7 @@
 
 import importlib
 import json
-import sys
 from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from litetransformer.decode.score import bleu
 from litetransformer.inspect.tradeoff import tradeoff
 from litetransformer.tables import results
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 HOME = "multi30k-de-en"
 SMALL = (
     *("model.dim=16", "vocabulary.size=330", "train.updates=2", "train.batch_tokens=512"),
@@ -25,18 +22,11 @@ SMALL = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _programs(monkeypatch):
-    known = set(sys.modules)
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    yield
-    ours = {file.stem for file in BENCHMARKS.glob("*.py")}
-    for name in ours & (set(sys.modules) - known):
-        del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("programs")
 
 
 @pytest.fixture
-def ablation(_programs):
+def ablation(programs):
     return importlib.import_module("ablation")
 
 

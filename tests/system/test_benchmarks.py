@@ -4,7 +4,6 @@ import importlib
 import json
 import random
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,6 @@ from litetransformer import recipes
 from litetransformer.core.errors import InputError
 from litetransformer.decode.score import bleu
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SMALL = (
     *("model.dim=16", "vocabulary.size=330", "train.updates=2", "train.batch_tokens=512"),
     *("train.schedule.warmup=1", "search.longest=8"),
@@ -20,23 +18,16 @@ SMALL = (
 PAIR = ["multi30k-de-en/lite-160", "multi30k-de-en/transformer-120"]
 
 
-@pytest.fixture(autouse=True)
-def _programs(monkeypatch):
-    known = set(sys.modules)
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    yield
-    ours = {file.stem for file in BENCHMARKS.glob("*.py")}
-    for name in ours & (set(sys.modules) - known):
-        del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("programs")
 
 
 @pytest.fixture
-def comparing(_programs):
+def comparing(programs):
     return importlib.import_module("comparing")
 
 
 @pytest.fixture
-def translation(_programs):
+def translation(programs):
     return importlib.import_module("translation")
 
 

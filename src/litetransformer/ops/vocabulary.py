@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from litetransformer.ops.gradients import Collector, collector
+from litetransformer.ops.gradients import Later, collected
 from litetransformer.ops.kernels import computing_type
 
 CHUNKS = {"cuda": 1 << 26, "cpu": 1 << 19}
@@ -33,8 +33,7 @@ def summed_in_chunks(
     A chunk's logits are those of its rows of the first part, then of the next; under autocast in its type.
     """
     wanted = torch.is_grad_enabled() and (features.requires_grad or table.requires_grad)
-    into = collector()
-    later = None if into is None or (place := into.place(table)) is None else (into, place)
+    later = collected(table)
     found: Tensor = _Sum.apply(features, table, targets, loss, computing_type(features), wanted, later)
     return found
 
@@ -51,7 +50,7 @@ class _Sum(torch.autograd.Function):
         loss: Loss,
         dtype: torch.dtype,
         wanted: bool,
-        later: tuple[Collector, int] | None,
+        later: Later | None,
     ) -> Tensor:
         ctx.later = later
         cast_features, cast_table = features.to(dtype), table.to(dtype)
@@ -80,7 +79,7 @@ class _Sum(torch.autograd.Function):
         into = features_slope * upstream
         if ctx.later is None:
             return into, table_slope * upstream, None, None, None, None, None
-        collector, place = ctx.later
+        collector, (place,) = ctx.later
         collector.part(place, table_slope.shape).addcmul_(table_slope, upstream)
         return into, None, None, None, None, None, None
 

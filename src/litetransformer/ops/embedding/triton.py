@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from litetransformer.ops.gradients import collector
+from litetransformer.ops.gradients import collected
 from litetransformer.ops.kernels import FLOATS, fresh_seed, triton_why_not
 
 
@@ -49,8 +49,7 @@ class _Embedding(torch.autograd.Function):
     ) -> Tensor:
         from litetransformer.ops.embedding import triton_ops
 
-        ctx.rate, ctx.shape, ctx.dtype, into = rate, table.shape, table.dtype, collector()
-        ctx.later = None if into is None or (place := into.place(table)) is None else (into, place)
+        ctx.rate, ctx.shape, ctx.dtype, ctx.later = rate, table.shape, table.dtype, collected(table)
         ctx.save_for_backward(tokens, seed)
         return triton_ops.look_up(tokens, table, positions, seed, rate, dtype)
 
@@ -62,7 +61,7 @@ class _Embedding(torch.autograd.Function):
         if ctx.later is None:
             gradient = upstream.new_zeros(ctx.shape, dtype=torch.float32)
         else:
-            into, place = ctx.later
+            into, (place,) = ctx.later
             gradient = into.part(place, ctx.shape)
         triton_ops.add_runs(upstream, tokens, seed, ctx.rate, gradient)
         return None, gradient.to(ctx.dtype) if ctx.later is None else None, None, None, None, None

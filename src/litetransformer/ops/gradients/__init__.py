@@ -122,6 +122,19 @@ def collector() -> Collector | None:
     return _collectors[-1] if _collectors and not torch.compiler.is_compiling() else None
 
 
+Later = tuple[Collector, tuple[int, ...]]
+"""Who collects the gradients of some weights, and the place of each."""
+
+
+def collected(*weights: Tensor) -> Later | None:
+    """Who collects the gradients of all these weights, and their places; None where an op is to find them."""
+    into = collector()
+    if into is None:
+        return None
+    places = tuple(place for weight in weights if (place := into.place(weight)) is not None)
+    return (into, places) if len(places) == len(weights) else None
+
+
 @contextlib.contextmanager
 def collecting(into: Collector) -> Iterator[None]:
     """Inside, ops leave the gradients of the weights that `into` watches to it."""

@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.library import triton_op
 
-from litetransformer.ops.gradients import Sum, collector
+from litetransformer.ops.gradients import Sum, collected
 from litetransformer.ops.kernels import power
 from litetransformer.ops.triton_common import PROGRAMS, column_sums, dropped, launcher
 
@@ -162,9 +162,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     ctx.types = weight.dtype, bias.dtype
     ctx.save_for_backward(x if added is None else summed, weight, statistics, seed)
     ctx.set_materialize_grads(False)
-    into = collector()
-    places = () if into is None else (into.place(weight), into.place(bias))
-    ctx.later = None if into is None or None in places else (into, *places)
+    ctx.later = collected(weight, bias)
 
 
 def _backward(ctx: Any, upstream: Tensor, *_: object) -> tuple[Tensor | None, ...]:
@@ -177,7 +175,7 @@ def _backward(ctx: Any, upstream: Tensor, *_: object) -> tuple[Tensor | None, ..
     if ctx.later is None:
         small = tuple(map(Tensor.to, found[0].split(width), ctx.types))
     else:
-        into, *places = ctx.later
+        into, places = ctx.later
         into.sums += [Sum(found, turn * width, width, place) for turn, place in enumerate(places)]
     return x_gradient, *small, None if ctx.added is None else added_gradient, None, None, None
 

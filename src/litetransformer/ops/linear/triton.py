@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from litetransformer.ops.gradients import Collector, Product, collector
+from litetransformer.ops.gradients import Later, Product, collected
 from litetransformer.ops.kernels import FLOATS, computing_type, triton_why_not
 
 WIDEST = 8192
@@ -31,23 +31,11 @@ def linear(
 ) -> Float[Tensor, "*N E"]:
     """The same as the reference; under autocast in its type."""
     assert bias is not None
-    dtype, later = computing_type(x), _later(weight, bias)
+    dtype, later = computing_type(x), collected(weight, bias)
     with torch.autocast(x.device.type, enabled=False):
         # Casts are autograd's, so that each gradient comes back in the type of what it belongs to.
         found: Tensor = _Linear.apply(x.to(dtype), weight.to(dtype), bias.to(dtype), relu, later)
     return found
-
-
-Later = tuple[Collector, int, int]
-"""Who collects the gradients of a weight and its bias, and the places of both."""
-
-
-def _later(weight: Tensor, bias: Tensor) -> Later | None:
-    into = collector()
-    if into is None:
-        return None
-    places = into.place(weight), into.place(bias)
-    return None if places[0] is None or places[1] is None else (into, places[0], places[1])
 
 
 class _Linear(torch.autograd.Function):
@@ -89,7 +77,7 @@ def _note(
     above: Tensor, rows: Tensor, weight: Tensor, out: Tensor | None, later: Later
 ) -> tuple[Tensor, None, None]:
     """The gradient before the relu; the others are left to who collects them."""
-    into, *places = later
+    into, places = later
     slope = above if out is None else torch.ops.aten.threshold_backward(above, out, 0)
     into.products.append(Product(slope, rows.detach(), *places))
     return slope, None, None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.library import triton_op
 
-from litetransformer.ops.gradients import Sum, collector
+from litetransformer.ops.gradients import Sum, collected
 from litetransformer.ops.kernels import power, side_by_side
 from litetransformer.ops.triton_common import column_sums, launcher
 from litetransformer.ops.windowed_sum import (
@@ -148,9 +148,7 @@ def _added(partial: Tensor, taps: Tensor, add_up: bool) -> Tensor:
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, taps, seed, ctx.left, ctx.softmax, ctx.rate = inputs
     ctx.save_for_backward(x, taps, seed)
-    into = collector() if taps.dim() == 2 else None
-    place = None if into is None else into.place(taps)
-    ctx.later = None if into is None or place is None else (into, place)
+    ctx.later = collected(taps) if taps.dim() == 2 else None
 
 
 def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
@@ -159,7 +157,7 @@ def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         upstream, x, taps, seed, ctx.left, ctx.softmax, ctx.rate, ctx.later is None
     )
     if ctx.later is not None:
-        into, place = ctx.later
+        into, (place,) = ctx.later
         into.sums.append(Sum(found, 0, taps.numel(), place))
         found = None
     return x_gradient, found, None, None, None, None
