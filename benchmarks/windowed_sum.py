@@ -40,32 +40,9 @@ VARIANTS = {
     "bands": {"triton_forms.FORCED": "bands"},
     "square": {"triton_forms.FORCED": "square"},
     "short": {"triton_forms.FORCED": "short", "triton_short_ops.SHARES": 2},
-    "rows": {"triton_forms.FORCED": "rows"},
-    "rows-64": {
-        "triton_forms.FORCED": "rows",
-        "triton_rows_ops.NUMBERS": {"forward": 64, "backward": 32},
-        "triton_rows_ops.VECTOR": {"forward": 4, "backward": 2},
-    },
     "across": {"triton_forms.FORCED": "across"},
-    "across-warps": {
-        "triton_forms.FORCED": "across",
-        "triton_across_ops.WARPS": {"forward": 2, "backward": 1},
-        "triton_across_ops.PROGRAMS": {"forward": 24, "backward": 8},
-    },
-    "across-few": {
-        "triton_forms.FORCED": "across",
-        "triton_across_ops.PROGRAMS": {"forward": 8, "backward": 8},
-    },
-    "across-wide": {
-        "triton_forms.FORCED": "across",
-        "triton_across_ops.BLOCK": {"forward": 128, "backward": 32},
-        "triton_across_ops.PROGRAMS": {"forward": 12, "backward": 8},
-    },
     "half-room": {"triton_square_ops.ROOM": 0.5},
     "half-warps": {"triton_square_ops.WARPS": 0.5, "triton_square_ops.ROOM": 0.5},
-    "chain-8": {"triton_square_ops.CHAIN": 8},
-    "together-2": {"triton_square_ops.TOGETHER": 2},
-    "together-4": {"triton_square_ops.TOGETHER": 4},
     "4-shares": {"triton_short_ops.SHARES": 4},
 }
 """Other choices inside the Triton kernels: the modules' constants and their other values."""
@@ -133,25 +110,15 @@ CASES = [
     Case(tokens=65536, length=256, channels=80, taps=31, dtype="float32", dynamic=True),
 ]
 VARIED = [
-    (Case(tokens=65536, length=256, channels=80, taps=31), "across across-warps across-few rows square"),
-    (Case(tokens=65536, length=256, channels=80, taps=31, dynamic=True), "together-2 together-4"),
-    (Case(tokens=65536, length=256, channels=100, taps=31), "across across-wide rows"),
-    (
-        Case(tokens=65536, length=256, channels=80, taps=31, dynamic=True, softmax=True),
-        "together-2 together-4",
-    ),
-    (Case(tokens=16384, length=32, channels=80, taps=31), "across across-warps rows"),
-    (Case(tokens=65536, length=256, channels=80, taps=31, softmax=True), "across rows"),
-    (Case(tokens=65536, length=32, channels=80, taps=31), "across across-warps across-few"),
-    (Case(tokens=65536, length=256, channels=80, taps=31, dtype="float32"), "rows"),
-    (Case(tokens=65536, length=256, channels=80, taps=63), "across across-warps"),
-    (Case(tokens=16384, length=32, channels=80, taps=31, dynamic=True), "together-2 together-4"),
-    (Case(tokens=65536, length=32, channels=80, taps=15), "across rows"),
-    (Case(tokens=16384, length=32, channels=80, taps=15), "across rows"),
-    (Case(tokens=16384, length=32, channels=80, taps=7), "across rows"),
+    (Case(tokens=65536, length=256, channels=80, taps=31), "bands"),
+    (Case(tokens=65536, length=32, channels=80, taps=31), "bands"),
+    (Case(tokens=65536, length=256, channels=100, taps=31), "square"),
+    (Case(tokens=65536, length=256, channels=80, taps=31, softmax=True), "bands"),
+    (Case(tokens=65536, length=32, channels=80, taps=15), "across bands"),
+    (Case(tokens=16384, length=32, channels=80, taps=31), "bands"),
+    (Case(tokens=65536, length=256, channels=80, taps=63), "square"),
     (Case(tokens=65536, length=256, channels=248, taps=31), "across half-room half-warps"),
-    (Case(tokens=65536, length=256, channels=248, taps=31, dynamic=True), "together-2"),
-    (Case(tokens=65536, length=256, channels=80, taps=31), "rows-64"),
+    (Case(tokens=16384, length=32, channels=80, taps=15), "across bands"),
 ]
 """Where the choices inside the Triton kernels differ most, the most wanted first."""
 SMALL = [
@@ -316,7 +283,7 @@ def main() -> int:
     begin = time.perf_counter()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if given.variants:
-        cases = [(case, "bands short square rows across") for case in SMALL] if given.small else VARIED
+        cases = [(case, "bands short square across") for case in SMALL] if given.small else VARIED
     else:
         cases = [(case, None) for case in (SMALL if given.small else CASES)]
     torch.manual_seed(0)

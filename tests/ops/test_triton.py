@@ -121,75 +121,38 @@ def test_squares_with_softmax_and_dropout(shape, dynamic, monkeypatch):
     compare(windowed_softmax_sum, softmax_reference, shape, dynamic, torch.float32, *options)
 
 
-@pytest.mark.parametrize("softmax", [False, True])
-@pytest.mark.parametrize("shape", SQUARES[1:4])
-def test_squares_of_several_heads_a_program(shape, softmax, monkeypatch):
-    from litetransformer.ops.windowed_sum import triton_square_ops
-
-    monkeypatch.setattr(triton_forms, "FORCED", "square")
-    monkeypatch.setattr(triton_square_ops, "TOGETHER", 2)
-    options = (
-        (shape[-1] // 2, 0.3, torch.tensor([12345678901], device=DEVICE)) if softmax else (shape[-1] - 1,)
-    )
-    op, definition = (windowed_softmax_sum, softmax_reference) if softmax else (windowed_sum, reference)
-    compare(op, definition, shape, True, torch.float32, *options)
+@pytest.mark.parametrize("shape", SQUARES)
+def test_channels_of_several_heads_a_program_equal_the_reference(shape, monkeypatch):
+    monkeypatch.setattr(triton_forms, "FORCED", "across")
+    for left in {shape[-1] - 1, shape[-1] // 2}:
+        compare(windowed_sum, reference, shape, False, torch.float32, left)
 
 
-@pytest.mark.parametrize(
-    ("form", "shape"),
-    [(form, shape) for form in ("rows", "across") for shape in SQUARES if form == "across" or shape[2] < 100]
-    + [("rows", (1, 37, 50, 2, 12))],  # heads of an odd width
-)
-def test_static_taps_along_whole_rows_equal_the_reference(form, shape, monkeypatch):
-    monkeypatch.setattr(triton_forms, "FORCED", form)
-    compare(windowed_sum, reference, shape, False, torch.float32, shape[-1] // 2)
-
-
-@pytest.mark.parametrize("form", ["rows", "across"])
-def test_half_precision_along_whole_rows_adds_up_in_full(form, monkeypatch):
-    monkeypatch.setattr(triton_forms, "FORCED", form)
-    compare(windowed_sum, reference, (2, 40, 24, 2, 13), False, torch.float16, 12)
-
-
-@pytest.mark.parametrize("form", ["rows", "across"])
 @pytest.mark.parametrize("shape", SQUARES[:3])
-def test_static_taps_along_whole_rows_with_softmax_and_dropout(shape, form, monkeypatch):
-    monkeypatch.setattr(triton_forms, "FORCED", form)
+def test_channels_of_several_heads_a_program_with_softmax_and_dropout(shape, monkeypatch):
+    monkeypatch.setattr(triton_forms, "FORCED", "across")
     options = (shape[-1] // 2, 0.3, torch.tensor([12345678901], device=DEVICE))
     compare(windowed_softmax_sum, softmax_reference, shape, False, torch.float32, *options)
 
 
-@pytest.mark.parametrize(
-    ("form", "constants", "channels"),
-    [
-        ("rows", {"NUMBERS": 16, "VECTOR": 4}, 32),
-        ("rows", {"NUMBERS": 8, "VECTOR": 1}, 24),
-        ("across", {"BLOCK": 32, "PROGRAMS": 4}, 80),
-        ("across", {"BLOCK": 128, "PROGRAMS": 2}, 80),
-    ],
-)
-def test_other_sizes_along_whole_rows(form, constants, channels, monkeypatch):
-    from litetransformer.ops.windowed_sum import triton_across_ops, triton_rows_ops
-
-    monkeypatch.setattr(triton_forms, "FORCED", form)
-    owner = {"rows": triton_rows_ops, "across": triton_across_ops}[form]
-    for name, value in constants.items():
-        monkeypatch.setattr(owner, name, {"forward": value, "backward": value})
-    compare(windowed_sum, reference, (3, 37, channels, 4, 12), False, torch.float32, 11)
-
-
 @pytest.mark.parametrize("softmax", [False, True])
-@pytest.mark.parametrize("shape", SQUARES[1:4])
-def test_squares_along_a_chain(shape, softmax, monkeypatch):
-    from litetransformer.ops.windowed_sum import triton_square_ops
+@pytest.mark.parametrize("channels", [80, 100])
+def test_what_is_chosen_for_narrow_heads_in_half_precision(channels, softmax):
+    shape = (2, 70, channels, 4, 31)
+    if softmax:
+        options = (30, 0.3, torch.tensor([12345678901], device=DEVICE))
+        compare(windowed_softmax_sum, softmax_reference, shape, False, torch.float16, *options)
+    else:
+        compare(windowed_sum, reference, shape, False, torch.float16, 30)
 
-    monkeypatch.setattr(triton_forms, "FORCED", "square")
-    monkeypatch.setattr(triton_square_ops, "CHAIN", 2)
-    options = (
-        (shape[-1] // 2, 0.3, torch.tensor([12345678901], device=DEVICE)) if softmax else (shape[-1] - 1,)
-    )
-    op, definition = (windowed_softmax_sum, softmax_reference) if softmax else (windowed_sum, reference)
-    compare(op, definition, shape, True, torch.float32, *options)
+
+@pytest.mark.parametrize("block", [32, 128])
+def test_other_blocks_of_channels(block, monkeypatch):
+    from litetransformer.ops.windowed_sum import triton_across_ops
+
+    monkeypatch.setattr(triton_forms, "FORCED", "across")
+    monkeypatch.setattr(triton_across_ops, "BLOCK", {"forward": block, "backward": block})
+    compare(windowed_sum, reference, (3, 37, 80, 4, 12), False, torch.float32, 11)
 
 
 def test_which_kernels_take_a_shape(monkeypatch):
@@ -201,10 +164,10 @@ def test_which_kernels_take_a_shape(monkeypatch):
         return [form(taps, taps - 1, **options, backward=backward) for backward in (False, True)]
 
     assert both(8) == ["short", "short"]
-    assert both(9) == ["short", "bands"]
-    assert both(31) == ["bands", "bands"]
-    assert both(31, channels=50) == ["bands", "square"]
-    assert both(31, channels=80) == both(63) == both(31, rows=(1, 4)) == ["square", "square"]
+    assert both(9) == both(16) == ["short", "across"]
+    assert both(17) == both(31) == both(63) == both(31, channels=50) == ["across", "across"]
+    assert both(31, channels=6) == ["bands", "bands"]
+    assert both(31, channels=80) == both(31, rows=(1, 4)) == ["square", "square"]
     assert both(31, dtype=torch.float32) == both(31, dtype=torch.float32, rows=(1, 4)) == ["square", "square"]
     assert both(31, dtype=torch.float32, rows=(1, 4), channels=130) == ["bands", "bands"]
     assert both(65) == ["bands", "bands"]
@@ -247,24 +210,13 @@ def test_bfloat16_on_a_gpu(length, channels, taps, dynamic):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("taps", [15, 31, 63])
-@pytest.mark.parametrize("form", ["rows", "across"])
 @pytest.mark.parametrize(("length", "channels"), [(31, 80), (333, 80), (333, 100)])
-def test_whole_rows_on_a_gpu(length, channels, form, taps, monkeypatch):
-    monkeypatch.setattr(triton_forms, "FORCED", form)
+def test_channels_of_several_heads_on_a_gpu(length, channels, taps, monkeypatch):
+    monkeypatch.setattr(triton_forms, "FORCED", "across")
     shape, dropout = (3, length, channels, 4, taps), (0.1, torch.tensor([12345678901], device=DEVICE))
     compare(windowed_sum, reference, shape, False, torch.bfloat16, taps // 2)
     if taps == 31:
         compare(windowed_softmax_sum, softmax_reference, shape, False, torch.float32, taps - 1, *dropout)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("together", [2, 4])
-def test_several_heads_a_program_on_a_gpu(together, monkeypatch):
-    from litetransformer.ops.windowed_sum import triton_square_ops
-
-    monkeypatch.setattr(triton_square_ops, "TOGETHER", together)
-    compare(windowed_sum, reference, (3, 333, 80, 4, 31), True, torch.bfloat16, 30)
 
 
 @pytest.mark.gpu

@@ -14,10 +14,14 @@ from litetransformer.ops.windowed_sum.triton_square_ops import LEAST, chain
 
 BLOCK = {"forward": 16, "backward": 16}
 """Channels a block: 16 of two bytes are the 32 that memory moves at once."""
-WARPS = {"forward": 1, "backward": 2}
-"""Warps a program of blocks of 32 positions and 16 channels; with 64 positions four times as many."""
-PROGRAMS = {"forward": 16, "backward": 12}
-"""Warps of all programs that a multiprocessor is given."""
+UNEVEN = {"forward": 128, "backward": 32}
+"""The same where rows don't begin at multiples of 16 channels, so that each block touches 32 bytes more."""
+SPANS = 4
+"""Heads that a block belongs to, at most, if it has more than 16 channels."""
+WARPS = {16: 1, 32: 2, 64: 4, 128: 4}
+"""Warps a program of blocks of 32 positions and so many channels; with 64 positions four times as many."""
+PROGRAMS = {16: 8, 32: 8, 64: 8, 128: 12}
+"""Warps of all programs with so many channels that a multiprocessor is given."""
 STAGES = 3
 """Blocks that are on their way at once, where products wait for loads."""
 
@@ -27,7 +31,7 @@ def forward(x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rat
     batch, length, _ = x.shape
     out, fixed = x.new_empty(x.shape), constants("forward", taps, softmax, rate, x)
     blocks, shift, ahead = chain(length, left, fixed)
-    turns, lead, shares = shared("forward", x, batch * blocks, blocks, fixed)
+    turns, lead, shares = shared(x, batch * blocks, blocks, fixed)
     launcher(triton_across.across_forward)[(shares * fixed["parts"],)](
         x, taps, seed, out, length, blocks, batch * blocks, shift, ahead, x.stride(0) // fixed["unit"],
         turns=turns, lead=lead, **fixed,
@@ -43,7 +47,7 @@ def backward(
     heads, count = taps.shape
     x_gradient, fixed = x.new_empty(x.shape), constants("backward", taps, softmax, rate, x, upstream)
     blocks, shift, ahead = chain(length, left, fixed)
-    turns, lead, shares = shared("backward", x, batch * blocks, blocks, fixed)
+    turns, lead, shares = shared(x, batch * blocks, blocks, fixed)
     strides = (upstream.stride(0) // fixed["unit"], x.stride(0) // fixed["unit"])
     partial = x.new_empty((shares * fixed["parts"], heads, count), dtype=torch.float32)
     launcher(triton_across.across_backward)[(len(partial),)](
@@ -58,9 +62,12 @@ def constants(direction: str, taps: Tensor, softmax: bool, rate: float, *tensors
     """What the kernels are compiled for."""
     x, (heads, count), length = tensors[0], taps.shape, tensors[0].shape[1]
     channels, size = x.shape[2] // heads, max(LEAST, triton.next_power_of_2(count))
-    block = min(BLOCK[direction], max(16, triton.next_power_of_2(x.shape[2])))
+    even = all(tensor.stride(1) % 16 == 0 for tensor in tensors)
+    block = min((BLOCK if even else UNEVEN)[direction], max(16, triton.next_power_of_2(x.shape[2])))
+    while block > 16 and spans(heads, channels, block) > SPANS:
+        block //= 2
     precise = x.dtype == torch.float32
-    warps = WARPS[direction] * (size // 32) ** 2 * max(1, block // 32) << precise
+    warps = WARPS[block] * (size // 32) ** 2 << precise
     return {
         "x_row": x.stride(1),
         "unit": unit(*tensors),
@@ -88,10 +95,8 @@ def spans(heads: int, channels: int, block: int) -> int:
     )
 
 
-def shared(
-    direction: str, x: Tensor, all_blocks: int, blocks: int, fixed: dict[str, Any]
-) -> tuple[int, int, int]:
+def shared(x: Tensor, all_blocks: int, blocks: int, fixed: dict[str, Any]) -> tuple[int, int, int]:
     """Blocks a program, whether it needs one more to begin with, and programs for each block of channels."""
-    room = max(1, PROGRAMS[direction] // fixed["num_warps"])
+    room = max(1, PROGRAMS[fixed["block"]] // fixed["num_warps"])
     turns = stepped(all_blocks, max(1, multiprocessors(x) * room // fixed["parts"]))
     return turns, int(turns % blocks != 0), -(-all_blocks // turns)

@@ -1,8 +1,7 @@
 """Which kind of Triton kernel takes a shape: the one place where that is decided.
 
 - `short`: multiply-adds in registers, `triton_short`;
-- `rows`: the same for static taps, more of them, along whole rows, `triton_rows`; only if forced;
-- `across`: squares for static taps and channels of several heads, `triton_across`; only if forced;
+- `across`: squares for static taps and channels of several heads, `triton_across`;
 - `square`: products with a square's two triangles, `triton_square`;
 - `bands`: products with bands, `triton_static` and `triton_dynamic`: for any shape.
 """
@@ -17,13 +16,11 @@ SHORTEST = 16
 SQUARE = 64
 """Taps up to which a square fits in registers."""
 NARROW = 32
-"""Channels a head below which, with static taps, a square gains less than it costs."""
-FEW = 33
-"""Taps up to which that holds."""
+"""Channels a head below which, with static taps, programs by heads move parts of memory twice."""
+THIN = 4
+"""Channels a head below which the 16 of a block belong to more heads than a program has registers for."""
 WIDE = 64
 """Channels a head up to which a square of taps per position fits in registers in fp32."""
-LONGEST = 256
-"""Channels of a row up to which a program has a thread for each."""
 WIDEST = 128
 """Channels a head up to which the others beside the bands can be taken."""
 FORCED: str | None = None
@@ -31,7 +28,7 @@ FORCED: str | None = None
 
 
 def form(x: Tensor, taps: Tensor, left: int, *, backward: bool = False) -> str:
-    """The kernels for this shape: short, square or bands."""
+    """The kernels for this shape: short, across, square or bands."""
     found = FORCED or _chosen(x, taps, backward)
     return found if _possible(found, x, taps, left) else "bands"
 
@@ -45,11 +42,10 @@ def _chosen(x: Tensor, taps: Tensor, backward: bool) -> str:
     if x.dtype == torch.float32:
         # Per position a square of wide heads has too few registers in fp32.
         return "square" if static or width <= WIDE else "bands"
-    if static and width < NARROW and count <= FEW:
-        if backward:
-            # Heads that begin at odd places cost bands more than squares, which begin before them.
-            return "square" if width % 4 else "bands"
-        return "short" if count <= SHORTEST else "bands"
+    if static and width < NARROW:
+        if count <= SHORTEST and not backward:
+            return "short"
+        return "across" if width >= THIN else "bands"
     return "square"
 
 
@@ -57,9 +53,7 @@ def _possible(form: str, x: Tensor, taps: Tensor, left: int) -> bool:
     heads, count = taps.shape[-2:]
     if form == "bands":
         return True
-    if form in ("rows", "across") and taps.dim() == 4:
-        return False
-    if form == "rows" and x.shape[2] > LONGEST:
+    if form == "across" and taps.dim() == 4:
         return False
     # Windows must meet their position.
     most = SHORTEST if form == "short" else SQUARE

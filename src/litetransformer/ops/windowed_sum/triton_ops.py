@@ -16,7 +16,6 @@ from litetransformer.ops.triton_common import column_sums, launcher
 from litetransformer.ops.windowed_sum import (
     triton_across_ops,
     triton_dynamic,
-    triton_rows_ops,
     triton_short_ops,
     triton_square_ops,
     triton_static,
@@ -27,7 +26,6 @@ from litetransformer.ops.windowed_sum.triton_memory import unit
 
 OTHERS = {
     "short": triton_short_ops,
-    "rows": triton_rows_ops,
     "square": triton_square_ops,
     "across": triton_across_ops,
 }

@@ -67,12 +67,12 @@ def square_dynamic_forward(
     x, taps, seed, out, length, blocks, shift, ahead, x_batch,
     x_row: tl.constexpr, unit: tl.constexpr, heads: tl.constexpr, channels: tl.constexpr,
     count: tl.constexpr, size: tl.constexpr, block: tl.constexpr, align: tl.constexpr,
-    parts: tl.constexpr, together: tl.constexpr, single: tl.constexpr, softmax: tl.constexpr,
-    rate: tl.constexpr, precise: tl.constexpr,
+    parts: tl.constexpr, single: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr,
+    precise: tl.constexpr,
 ):  # fmt: skip
-    """One block of `together` heads of the output."""
-    first = tl.program_id(0) % (heads // together) * together
-    index = tl.program_id(0) // (heads // together)
+    """One block of one head of the output."""
+    head = tl.program_id(0) % heads
+    index = tl.program_id(0) // heads
     batch = (index // blocks).to(tl.int64)
     begin = (index % blocks) * size
     row = tl.arange(0, size)
@@ -80,28 +80,26 @@ def square_dynamic_forward(
     tap = turned & (size - 1)
     exists = existing(begin, length, tap, count, size)
     spot = places(tap, heads, count, size)
+    base = ((batch * length + begin) * heads + head) * count
+    found = tl.load(taps + base + spot, mask=exists, other=0.0)
     source = x + batch * (x_batch * unit)
-    for number in tl.static_range(together):
-        head = first + number
-        base = ((batch * length + begin) * heads + head) * count
-        found = tl.load(taps + base + spot, mask=exists, other=0.0)
-        for part in tl.static_range(parts):
-            here, wanted, own = lanes(head, part, heads, channels, block, align)
-            window = read(source, begin + ahead, length, here, wanted, size, x_row)
-            if not single:
-                earlier = read(source, begin + ahead - size, length, here, wanted, size, x_row)
-            if part == 0:
-                weight, factor = weigh(found, base + spot, exists, seed, softmax, rate)
-                weight *= factor
-                this = upper(weight, turned, size, single, x.dtype.element_ty)
-                before = lower(weight, turned, size, x.dtype.element_ty)
-            summed = multiply(this, window, tl.zeros((size, block), tl.float32), precise)
-            if not single:
-                summed = multiply(before, earlier, summed, precise)
-            write(
-                out + batch * length * (heads * channels), begin, length, here, own, summed, size,
-                heads * channels,
-            )  # fmt: skip
+    for part in tl.static_range(parts):
+        here, wanted, own = lanes(head, part, heads, channels, block, align)
+        window = read(source, begin + ahead, length, here, wanted, size, x_row)
+        if not single:
+            earlier = read(source, begin + ahead - size, length, here, wanted, size, x_row)
+        if part == 0:
+            weight, factor = weigh(found, base + spot, exists, seed, softmax, rate)
+            weight *= factor
+            this = upper(weight, turned, size, single, x.dtype.element_ty)
+            before = lower(weight, turned, size, x.dtype.element_ty)
+        summed = multiply(this, window, tl.zeros((size, block), tl.float32), precise)
+        if not single:
+            summed = multiply(before, earlier, summed, precise)
+        write(
+            out + batch * length * (heads * channels), begin, length, here, own, summed, size,
+            heads * channels,
+        )  # fmt: skip
 
 
 @triton.jit(do_not_specialize=["length", "blocks", "shift", "ahead", "upstream_batch", "x_batch"])
@@ -110,15 +108,15 @@ def square_dynamic_backward(
     upstream, x, taps, seed, x_gradient, gradient, length, blocks, shift, ahead, upstream_batch, x_batch,
     upstream_row: tl.constexpr, x_row: tl.constexpr, unit: tl.constexpr, heads: tl.constexpr,
     channels: tl.constexpr, count: tl.constexpr, size: tl.constexpr, block: tl.constexpr,
-    align: tl.constexpr, trim: tl.constexpr, parts: tl.constexpr, together: tl.constexpr,
-    single: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr, precise: tl.constexpr,
+    align: tl.constexpr, trim: tl.constexpr, parts: tl.constexpr, single: tl.constexpr,
+    softmax: tl.constexpr, rate: tl.constexpr, precise: tl.constexpr,
 ):  # fmt: skip
-    """One block of `together` heads of x's gradient, and of that of the taps.
+    """One block of one head of x's gradient, and of that of the taps.
 
     A block of x met the upstream of two blocks, this one and the next, whose taps are read once more for it.
     """
-    first = tl.program_id(0) % (heads // together) * together
-    index = tl.program_id(0) // (heads // together)
+    head = tl.program_id(0) % heads
+    index = tl.program_id(0) // heads
     batch = (index // blocks).to(tl.int64)
     # With blocks of x that begin later, a sequence has one more, which precedes the first of the taps.
     begin = (index % blocks - (ahead > 0)) * size
@@ -126,52 +124,50 @@ def square_dynamic_backward(
     turned = shift + row[None, :] - row[:, None]
     tap = turned & (size - 1)
     spot = places(tap, heads, count, size)
-    for number in tl.static_range(together):
-        head = first + number
-        base = ((batch * length + begin) * heads + head) * count
-        exists = existing(begin, length, tap, count, size)
-        found = tl.load(taps + base + spot, mask=exists, other=0.0)
-        more = size * heads * count
+    base = ((batch * length + begin) * heads + head) * count
+    exists = existing(begin, length, tap, count, size)
+    found = tl.load(taps + base + spot, mask=exists, other=0.0)
+    more = size * heads * count
+    if not single:
+        follows = existing(begin + size, length, tap, count, size)
+        if not softmax:
+            follows &= turned >= size
+        next_found = tl.load(taps + (base + more) + spot, mask=follows, other=0.0)
+    slope = tl.zeros((size, size), tl.float32)
+    other = tl.zeros((size, size), tl.float32)
+    for part in tl.static_range(parts):
+        here, wanted, own = lanes(head, part, heads, channels, block, align)
+        start = upstream + batch * (upstream_batch * unit)
+        above = read(start, begin, length, here, wanted, size, upstream_row)
+        source = x + batch * (x_batch * unit)
+        window = read(source, begin + ahead, length, here, wanted, size, x_row)
         if not single:
-            follows = existing(begin + size, length, tap, count, size)
-            if not softmax:
-                follows &= turned >= size
-            next_found = tl.load(taps + (base + more) + spot, mask=follows, other=0.0)
-        slope = tl.zeros((size, size), tl.float32)
-        other = tl.zeros((size, size), tl.float32)
-        for part in tl.static_range(parts):
-            here, wanted, own = lanes(head, part, heads, channels, block, align)
-            start = upstream + batch * (upstream_batch * unit)
-            above = read(start, begin, length, here, wanted, size, upstream_row)
-            source = x + batch * (x_batch * unit)
-            window = read(source, begin + ahead, length, here, wanted, size, x_row)
+            next_above = read(start, begin + size, length, here, wanted, size, upstream_row)
+            earlier = read(source, begin + ahead - size, length, here, wanted, size, x_row)
+        if trim:
+            above = tl.where(own[None, :], above, 0.0)
+        if part == 0:
+            weight, factor = weigh(found, base + spot, exists, seed, softmax, rate)
+            this = upper(weight * factor, turned, size, single, x.dtype.element_ty)
             if not single:
-                next_above = read(start, begin + size, length, here, wanted, size, upstream_row)
-                earlier = read(source, begin + ahead - size, length, here, wanted, size, x_row)
-            if trim:
-                above = tl.where(own[None, :], above, 0.0)
-            if part == 0:
-                weight, factor = weigh(found, base + spot, exists, seed, softmax, rate)
-                this = upper(weight * factor, turned, size, single, x.dtype.element_ty)
-                if not single:
-                    next_weight, next_factor = weigh(
-                        next_found, base + more + spot, follows, seed, softmax, rate
-                    )  # fmt: skip
-                    before = lower(next_weight * next_factor, turned, size, x.dtype.element_ty)
-            summed = multiply(tl.trans(this), above, tl.zeros((size, block), tl.float32), precise)
-            slope = multiply(above, tl.trans(window), slope, precise)
-            if not single:
-                summed = multiply(tl.trans(before), next_above, summed, precise)
-                other = multiply(above, tl.trans(earlier), other, precise)
-            write(
-                x_gradient + batch * length * (heads * channels), begin + ahead, length, here, own,
-                summed, size, heads * channels,
-            )  # fmt: skip
-        if single:
-            slope = tl.where((turned >= 0) & (turned < size), slope, 0.0)
-        else:
-            slope = tl.where(turned < size, slope, other)
-        slope *= factor
-        if softmax:
-            slope = weight * (slope - tl.sum(weight * slope, 1)[:, None])
-        tl.store(gradient + base + spot, slope.to(gradient.dtype.element_ty), mask=exists)
+                next_weight, next_factor = weigh(
+                    next_found, base + more + spot, follows, seed, softmax, rate
+                )  # fmt: skip
+                before = lower(next_weight * next_factor, turned, size, x.dtype.element_ty)
+        summed = multiply(tl.trans(this), above, tl.zeros((size, block), tl.float32), precise)
+        slope = multiply(above, tl.trans(window), slope, precise)
+        if not single:
+            summed = multiply(tl.trans(before), next_above, summed, precise)
+            other = multiply(above, tl.trans(earlier), other, precise)
+        write(
+            x_gradient + batch * length * (heads * channels), begin + ahead, length, here, own, summed, size,
+            heads * channels,
+        )  # fmt: skip
+    if single:
+        slope = tl.where((turned >= 0) & (turned < size), slope, 0.0)
+    else:
+        slope = tl.where(turned < size, slope, other)
+    slope *= factor
+    if softmax:
+        slope = weight * (slope - tl.sum(weight * slope, 1)[:, None])
+    tl.store(gradient + base + spot, slope.to(gradient.dtype.element_ty), mask=exists)

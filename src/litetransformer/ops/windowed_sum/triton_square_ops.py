@@ -8,7 +8,7 @@ import triton
 from torch import Tensor
 
 from litetransformer.ops.triton_common import launcher
-from litetransformer.ops.windowed_sum import triton_square, triton_square_chain, triton_square_dynamic
+from litetransformer.ops.windowed_sum import triton_square, triton_square_dynamic
 from litetransformer.ops.windowed_sum.triton_band import multiprocessors, rounded
 from litetransformer.ops.windowed_sum.triton_memory import unit
 
@@ -20,10 +20,6 @@ ROOM = 1.0
 """Times as many static programs as are meant to run at once."""
 WARPS = 1.0
 """Times the warps a program that its matrix products fill."""
-CHAIN = 0
-"""Blocks that a program of per-position gradients goes along, or 0: each by itself."""
-TOGETHER = 1
-"""Heads that a program of per-position taps goes through: what they share of memory is read once."""
 STAGES = 3
 """Blocks that are on their way at once, where products wait for loads."""
 
@@ -83,10 +79,8 @@ def forward(x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rat
     step = x.stride(0) // fixed["unit"]
     if taps.dim() == 4:
         tiles = -(-length // fixed["size"])
-        together = math.gcd(TOGETHER, fixed["heads"])
-        programs = batch * tiles * fixed["heads"] // together
-        launcher(triton_square_dynamic.square_dynamic_forward)[(programs,)](
-            x, taps, seed, out, length, tiles, shift, ahead, step, parts=parts, together=together, **fixed
+        launcher(triton_square_dynamic.square_dynamic_forward)[(batch * tiles * fixed["heads"],)](
+            x, taps, seed, out, length, tiles, shift, ahead, step, parts=parts, **fixed
         )
         return out
     turns, lead, programs = shares(x, batch * blocks, blocks, parts, fixed, backward=False)
@@ -130,21 +124,9 @@ def backward(
     strides = (upstream.stride(0) // fixed["unit"], x.stride(0) // fixed["unit"])
     if taps.dim() == 4:
         gradient = taps.new_empty(taps.shape)
-        if CHAIN and not fixed["single"]:
-            turns = min(CHAIN, blocks)
-            programs = -(-batch * blocks // turns) * heads
-            fixed |= {"block": max(16, triton.next_power_of_2(fixed["channels"]))}
-            fixed["num_warps"] *= 2 if fixed["block"] > 64 else 1
-            del fixed["single"]
-            launcher(triton_square_chain.square_chain_backward)[(programs,)](
-                upstream, x, taps, seed, x_gradient, gradient, length, blocks, batch * blocks, shift, ahead,
-                0, *strides, turns=turns, lead=int(turns % blocks != 0), **fixed,
-            )  # fmt: skip
-            return x_gradient, gradient
-        together = math.gcd(TOGETHER, heads)
-        launcher(triton_square_dynamic.square_dynamic_backward)[(batch * blocks * heads // together,)](
+        launcher(triton_square_dynamic.square_dynamic_backward)[(batch * blocks * heads,)](
             upstream, x, taps, seed, x_gradient, gradient, length, blocks, shift, ahead, *strides,
-            parts=parts, together=together, **fixed,
+            parts=parts, **fixed,
         )  # fmt: skip
         return x_gradient, gradient
     turns, lead, programs = shares(x, batch * blocks, blocks, parts, fixed, backward=True)
