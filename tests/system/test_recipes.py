@@ -250,10 +250,12 @@ def test_the_papers_recipe_and_ours_beyond_it_cost_what_their_twin_costs(home):
         expected.params_total - 2 * ends,
     )
     assert found.mult_adds == expected.mult_adds - 30 * ends
-    # The two runs of each of its batches included, it reads no more tokens than the paper's.
+    # The two runs of each of its batches included, if there are, it reads no more tokens than the paper's.
     spent = [one.train.updates * one.train.batch_tokens * one.train.accumulate for one in (paper, plus)]
-    assert 2 * spent[1] <= spent[0]
-    assert (plus.train.consistency, plus.train.ema_decay, plus.train.keep) == (2.5, 0.999, "last")
+    assert (2 if plus.train.consistency else 1) * spent[1] <= spent[0]
+    # Small texts are learned by heart, large ones are not.
+    consistency = 2.5 if home.startswith("multi30k") else 0.0
+    assert (plus.train.consistency, plus.train.ema_decay, plus.train.keep) == (consistency, 0.999, "last")
     text = recipes.docstring(f"{home}/{twin}-plus")
     assert text.startswith(
         f"{family.title}: the Lite Transformer of the size {family.size(twin)}, trained beyond"

@@ -58,7 +58,7 @@ WMT'14 En-Fr (PAPER §3). An update has 8,192 tokens instead of 524 thousand, so
 this text, about as many as there; with the paper's they would be 1,700.""",
         plus=(
             lite(200, dropout=0.04, attention_dropout=0.03, weight_dropout=0.03),
-            falling(TRAINING, updates=6250, batch_tokens=32_768, peak=3e-3),
+            falling(TRAINING, updates=12_500, batch_tokens=32_768, peak=3e-3),
         ),
     ),
     data="--data FOLDER",

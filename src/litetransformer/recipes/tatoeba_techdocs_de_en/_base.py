@@ -37,7 +37,7 @@ family = Family(
 IWSLT'14 (PAPER §3), a set of about this size.""",
         plus=(
             lite(160),
-            falling(TRAINING, updates=6250, batch_tokens=16_384, peak=5e-3, validate_every=1000),
+            falling(TRAINING, updates=12_500, batch_tokens=16_384, peak=5e-3, validate_every=1000),
         ),
     ),
     teacher="lite-320",
