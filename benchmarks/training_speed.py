@@ -1,6 +1,7 @@
 """Updates as training makes them beside eager PyTorch with band matrices: target tokens a second, and memory.
 
-    python benchmarks/training_speed.py [--out docs/results/training-speed.json] [--repeats 5]
+    python benchmarks/training_speed.py [--recipes RECIPE …] [--out docs/results/training-speed.json]
+        [--repeats 5]
 
 Both ways run in one process, in turns, on the same batches without padding, in bf16 with fp32 weights. The
 eager way is that of the authors' code where it has no kernel: a band matrix for each convolution, all logits
@@ -26,7 +27,7 @@ import torch
 from torch import Tensor
 from trainings import machine
 
-from litetransformer.core.files import write_json
+from litetransformer.core.files import read_json, write_json
 from litetransformer.core.tokens import EOS
 from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.model import Model
@@ -212,19 +213,31 @@ def line(row: dict[str, Any]) -> str:
     return text
 
 
+def _case(row: dict[str, Any]) -> tuple[str, int]:
+    return row["recipe"], row["tokens"]
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--out", type=Path, default=Path("docs/results/training-speed.json"))
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--updates", type=int, default=20, help="updates in each turn")
     options.add_argument("--compiled", action="store_true", help="the compiler's way too; minutes to begin")
+    options.add_argument("--recipes", nargs="+", help="only these; the rows of others stay as they are")
     options.add_argument("--small", action="store_true", help="a tiny case, to try the program")
     given = options.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    rows = []
-    for case in SMALL if given.small else CASES:
-        rows.append(measure(case, device, given.repeats, given.updates, given.compiled))
-        print(line(rows[-1]), flush=True)
+    cases = SMALL if given.small else CASES
+    if unknown := set(given.recipes or ()) - {case.recipe for case in cases}:
+        options.error(f"--recipes: no case of {', '.join(sorted(unknown))}")
+    rows = read_json(given.out)["rows"] if given.recipes and given.out.is_file() else []
+    for case in cases:
+        if given.recipes and case.recipe not in given.recipes:
+            continue
+        row = measure(case, device, given.repeats, given.updates, given.compiled)
+        print(line(row), flush=True)
+        rows = [old for old in rows if _case(old) != _case(row)] + [row]
+        rows.sort(key=_case)
         result = {
             "what": "target tokens a second of training, beside eager PyTorch with band matrices",
             "command": f"python benchmarks/training_speed.py --out docs/results/{given.out.name}"
