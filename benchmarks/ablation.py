@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from comparing import Draws, draws
-from trainings import Job, parser, timed
+from trainings import Job, parser, run_folder, timed
 from translation import DECODING_TOKENS, SETS, made, measure, place
 
 from litetransformer import recipes
@@ -65,11 +65,10 @@ def _teach(teacher: Job, folder: Path) -> None:
     splits = resolve(teacher.system.partition("/")[0], folder=teacher.data)
     recipe = teacher.recipe()
     recipe = replace(recipe, data=replace(recipe.data, train=splits["train"], valid=splits["valid"]))
-    model = folder / "model"
-    prepare(recipe, model)
-    train_translator(recipe, model, device=teacher.device, report=Report(model, quiet=True))
     sources = [source for source, _ in read_pairs(splits["train"])]
-    found = load(model, device=teacher.device).translate(sources, batch_tokens=DECODING_TOKENS)
+    with run_folder(teacher, None, functools.partial(prepare, recipe)) as model:
+        train_translator(recipe, model, device=teacher.device, report=Report(model, quiet=True))
+        found = load(model, device=teacher.device).translate(sources, batch_tokens=DECODING_TOKENS)
     for name, lines in (("source", sources), ("target", found)):
         write_atomically(folder / f"train.{name}", "".join(f"{line}\n" for line in lines).encode())
 

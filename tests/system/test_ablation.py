@@ -134,9 +134,9 @@ def test_a_student_learns_from_what_its_teacher_writes(ablation, texts, tmp_path
     assert target.read_bytes().count(b"\n") == source.count(b"\n")
     run = next(run for run in facts["runs"] if run["row"] == "distilled")
     assert (run["system"], run["teacher"]) == (f"{HOME}/lite-160", f"{HOME}/lite-320")
-    # Both students read what it wrote, and the row without a teacher the set's own text.
+    # Both students read what it wrote, the row without a teacher and the teacher itself the set's own text.
     records = [path.read_bytes() for path in sorted((tmp_path / "runs").glob("*/prepared.json"))]
-    assert [records.count(one) for one in records] == [1, 2, 2]
+    assert [records.count(one) for one in records] == [2, 2, 2, 2]
 
 
 def test_an_unknown_row_is_refused_with_those_there_are(ablation, texts, capsys):
