@@ -272,17 +272,52 @@ def precise_loss(features, table, targets, smoothing):
     return losses[targets != PAD].sum()
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("vocabulary", [7, 5003])
-def test_the_loss_over_logits_and_its_gradients(vocabulary, smoothing):
+def compare_loss(vocabulary, smoothing):
     features, table = torch.randn(3, 11, 5, device=DEVICE), torch.randn(vocabulary, 5, device=DEVICE)
     given, targets = (features.requires_grad_(), table.requires_grad_()), torch.randint(0, 7, (3, 11))
+    targets[0, 0] = vocabulary - 1
     targets = targets.to(DEVICE)
     one = torch.ones((), device=DEVICE)
     expected = gradients(lambda f, t: precise_loss(f, t, targets, smoothing), doubled(given), one)
     with use(cross_entropy, "chunked"):
         found = gradients(lambda f, t: cross_entropy(f, t, targets, smoothing), given, one)
     assert_near(found, expected, torch.float32)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("vocabulary", [7, 3001])
+def test_the_loss_over_logits_and_its_gradients(vocabulary, smoothing):
+    compare_loss(vocabulary, smoothing)
+
+
+def test_rows_of_logits_too_long_to_be_held_are_read_again(monkeypatch):
+    from litetransformer.ops.cross_entropy import triton_loss
+
+    monkeypatch.setattr(triton_loss, "HELD", 1)
+    monkeypatch.setattr(triton_loss, "WARPS", 2)
+    compare_loss(1100, 0.1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("vocabulary", [8192, 40000, 40001, 70000])
+def test_losses_over_logits_in_bfloat16_on_a_gpu(vocabulary):
+    from litetransformer.ops.cross_entropy import triton_loss
+
+    logits = 4 * torch.randn(1000, vocabulary, device=DEVICE, dtype=torch.bfloat16)
+    targets = torch.randint(0, vocabulary, (1000,), device=DEVICE)
+    targets[::7] = PAD
+    expected = logits.double().requires_grad_()
+    losses = torch.nn.functional.cross_entropy(
+        expected, targets, ignore_index=PAD, reduction="none", label_smoothing=0.1
+    )
+    (slope,) = torch.autograd.grad(losses.sum(), expected)
+    again = logits.clone()
+    found = triton_loss.loss_in_place(logits, targets, 0.1, True)
+    assert_near([found], [losses], torch.float32)
+    assert_near([logits], [slope], torch.bfloat16)
+    assert torch.equal(triton_loss.loss_in_place(again, targets, 0.1, True), found)
+    assert torch.equal(again, logits)
 
 
 @pytest.mark.parametrize(("smoothing", "weight"), [(0.0, 1.0), (0.1, 2.5)])

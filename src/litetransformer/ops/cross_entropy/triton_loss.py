@@ -1,5 +1,6 @@
 """A Triton kernel over logits in their own type: each row's loss, and its gradient in the row's place."""
 
+import functools
 from typing import no_type_check
 
 import torch
@@ -10,51 +11,85 @@ from torch.library import triton_op
 
 from litetransformer.core.tokens import PAD
 from litetransformer.ops.triton_common import launcher
+from litetransformer.ops.windowed_sum.triton_band import multiprocessors
 
-BLOCK = 4096
+NUMBERS = 16
+"""Logits of a row for a thread, as long as there are threads left."""
+WARPS = 32
+"""Warps of a program at most."""
+LOAD = 256
+"""Logits that a warp has of a block: sixteen bytes of bf16 a thread."""
+HELD = 5
+"""Blocks of a row that stay in registers from the first reading on; of longer rows the rest is read again."""
+ROOM = 32
+"""Warps that a multiprocessor has at once, by the registers that they take."""
+SPARE = 1024
+"""Bytes of shared memory for what the warps of a program tell each other."""
+LOG2E = tl.constexpr(1.4426950408889634)
 
 
 @triton.jit
 @no_type_check
+def read(values, start, token, vocabulary: tl.constexpr, turn: tl.constexpr):
+    """A block of a row's logits in fp32: one that is held, or from memory; −∞ behind the last."""
+    if turn < len(values):
+        return values[turn].to(tl.float32)
+    return tl.load(start + token, mask=token < vocabulary, other=-float("inf")).to(tl.float32)
+
+
+@triton.jit(do_not_specialize=["rows", "turns"])
+@no_type_check
 def row_loss(
-    logits, targets, losses, smoothing, row_stride,
-    vocabulary: tl.constexpr, pad: tl.constexpr, block: tl.constexpr, rounds: tl.constexpr,
-    gradient: tl.constexpr,
+    logits, targets, losses, smoothing, row_stride, rows, turns,
+    vocabulary: tl.constexpr, pad: tl.constexpr, block: tl.constexpr, held: tl.constexpr,
+    stages: tl.constexpr, gradient: tl.constexpr,
 ):  # fmt: skip
-    """One row: the softmax's normaliser in one pass, the gradient over the logits in a second."""
-    row = tl.program_id(0).to(tl.int64)
-    target = tl.load(targets + row)
-    start = logits + row * row_stride
+    """Every so many rows one: the highest logit, the softmax's normaliser in base 2, the gradient.
+
+    With two stages a row is on its way from memory while the one before it is computed with.
+    """
+    rounds: tl.constexpr = (vocabulary + block - 1) // block
     lane = tl.arange(0, block)
-    if target == pad:
-        tl.store(losses + row, 0.0)
-        if gradient:
-            for turn in range(rounds):
-                token = turn * block + lane
-                nothing = tl.zeros((block,), tl.float32).to(logits.dtype.element_ty)
-                tl.store(start + token, nothing, mask=token < vocabulary)
-    else:
-        chosen = tl.load(start + target).to(tl.float32)
-        top = tl.full((block,), -1e30, tl.float32)
-        total, plain = tl.zeros((block,), tl.float32), tl.zeros((block,), tl.float32)
-        for turn in range(rounds):
+    for repeat in tl.range(turns, num_stages=stages):
+        row = repeat * tl.num_programs(0) + tl.program_id(0)
+        # The last turn has a row for some programs only; what others read meanwhile is of no account.
+        there = row < rows
+        row = tl.minimum(row, rows - 1)
+        start = logits + row.to(tl.int64) * row_stride
+        values = ()
+        for turn in tl.static_range(held):
             token = turn * block + lane
-            value = tl.load(start + token, mask=token < vocabulary, other=-float("inf")).to(tl.float32)
-            higher = tl.maximum(top, value)
-            total = total * tl.exp(top - higher) + tl.exp(value - higher)
-            top = higher
+            values += (tl.load(start + token, mask=token < vocabulary, other=-float("inf")),)
+        target = tl.load(targets + row)
+        real = target != pad
+        chosen = tl.load(start + target).to(tl.float32)
+        top = tl.full((block,), -float("inf"), tl.float32)
+        plain = tl.zeros((block,), tl.float32)
+        for turn in tl.static_range(rounds):
+            token = turn * block + lane
+            value = read(values, start, token, vocabulary, turn)
+            top = tl.maximum(top, value)
             plain += tl.where(token < vocabulary, value, 0.0)
-        highest = tl.max(top, 0)
-        normaliser = highest + tl.log(tl.sum(total * tl.exp(top - highest), 0))
-        mean = tl.sum(plain, 0) / vocabulary
-        tl.store(losses + row, normaliser - (1.0 - smoothing) * chosen - smoothing * mean)
+        highest = tl.max(top, 0) * LOG2E
+        total = tl.zeros((block,), tl.float32)
+        for turn in tl.static_range(rounds):
+            total += tl.exp2(read(values, start, turn * block + lane, vocabulary, turn) * LOG2E - highest)
+        normaliser = highest + tl.log2(tl.sum(total, 0))
+        loss = normaliser / LOG2E - (1.0 - smoothing) * chosen - smoothing * (tl.sum(plain, 0) / vocabulary)
+        tl.store(losses + row, tl.where(real, loss, 0.0), mask=there)
         if gradient:
-            for turn in range(rounds):
+            # Padding has neither probabilities nor anything that they are compared with.
+            normaliser = tl.where(real, normaliser, float("inf"))
+            spread = tl.where(real, smoothing / vocabulary, 0.0)
+            end = tl.where(there, vocabulary, 0)
+            aim = tl.where(real, 1.0 - smoothing, 0.0)
+            for turn in tl.static_range(rounds):
                 token = turn * block + lane
-                value = tl.load(start + token, mask=token < vocabulary, other=0.0).to(tl.float32)
-                slope = tl.exp(value - normaliser) - smoothing / vocabulary
-                slope = tl.where(token == target, slope - (1.0 - smoothing), slope)
-                tl.store(start + token, slope.to(logits.dtype.element_ty), mask=token < vocabulary)
+                slope = tl.exp2(read(values, start, token, vocabulary, turn) * LOG2E - normaliser) - spread
+                # Only one block has the target, and comparing takes a quarter of what all else does.
+                if target // block == turn:
+                    slope = tl.where(token == target, slope - aim, slope)
+                tl.store(start + token, slope.to(logits.dtype.element_ty), mask=token < end)
 
 
 @triton_op("litetransformer::row_loss", mutates_args={"logits"})
@@ -62,9 +97,28 @@ def loss_in_place(logits: Tensor, targets: Tensor, smoothing: float, gradient: b
     """Each row's loss in fp32; with `gradient`, the logits become their own gradient."""
     rows, vocabulary = logits.shape
     losses = logits.new_empty(rows, dtype=torch.float32)
-    block = min(BLOCK, triton.next_power_of_2(vocabulary))
-    launcher(row_loss)[(rows,)](
-        logits, targets, losses, smoothing, logits.stride(0), vocabulary=vocabulary, pad=PAD, block=block,
-        rounds=-(-vocabulary // block), gradient=gradient, num_warps=8,
+    warps = min(WARPS, triton.next_power_of_2(triton.cdiv(vocabulary, 32 * NUMBERS)))
+    block = min(warps * LOAD, triton.next_power_of_2(vocabulary))
+    blocks = triton.cdiv(vocabulary, block)
+    # What is read again would be in its way, and a row on its way takes its size in shared memory.
+    ahead = blocks <= HELD and blocks * block * logits.element_size() + SPARE <= shared_memory(logits)
+    programs = min(rows, multiprocessors(logits) * max(1, ROOM // warps))
+    # Of numbers the interpreter makes tensors, which Python's loops don't count to.
+    turns = triton.cdiv(rows, programs)
+    launcher(row_loss)[(programs,)](
+        logits, targets, losses, smoothing, logits.stride(0), rows,
+        turns if logits.is_cuda else tl.constexpr(turns), vocabulary=vocabulary, pad=PAD, block=block,
+        held=min(HELD, blocks), stages=2 if ahead else 1, gradient=gradient, num_warps=warps,
     )  # fmt: skip
     return losses
+
+
+def shared_memory(x: Tensor) -> int:
+    """Bytes of shared memory that a program may have on the device of `x`; none where it has no such."""
+    return _shared_memory(x.device.index) if x.is_cuda else 0
+
+
+@functools.cache
+def _shared_memory(index: int) -> int:
+    found: int = triton.runtime.driver.active.utils.get_device_properties(index)["max_shared_mem"]
+    return found
