@@ -1,4 +1,4 @@
-"""cuBLAS's products, with what backward adds up over rows in a Triton kernel."""
+"""cuBLAS's products, or a Triton kernel's for rows that are uneven; what backward adds up, in another one."""
 
 from typing import Any
 
@@ -6,16 +6,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from litetransformer.ops.gradients import Later, Product, collected
+from litetransformer.ops.gradients import Later, Product, Sum, collected
 from litetransformer.ops.kernels import FLOATS, computing_type, triton_why_not
 
 WIDEST = 8192
+EVEN = 8
+"""Numbers of two bytes that are 16 bytes: of rows that begin at multiples of them cuBLAS makes the most."""
+MOST = 512
+"""Channels in and out, at most, of products that are not left to cuBLAS: it fills a GPU with larger ones."""
 
 
 def why_not(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = False) -> str | None:
     """A reason where Triton has one, without a bias, or for a type or width that the kernel doesn't take."""
-    if bias is None:
-        return "without a bias there is nothing to add up"
+    if bias is None and not _uneven(computing_type(x), *weight.shape):
+        return (
+            f"without a bias the kernel takes bf16 and fp16, at most {MOST} channels, and in or out no "
+            f"multiple of {EVEN} of them, not {computing_type(x)} from {weight.shape[1]} to {weight.shape[0]}"
+        )
     if x.dtype not in FLOATS:
         return f"the kernel takes fp32, bf16 and fp16, not {x.dtype}"
     if weight.shape[0] > WIDEST:
@@ -30,20 +37,42 @@ def linear(
     relu: bool = False,
 ) -> Float[Tensor, "*N E"]:
     """The same as the reference; under autocast in its type."""
-    assert bias is not None
-    dtype, later = computing_type(x), collected(weight, bias)
+    dtype = computing_type(x)
+    later = collected(weight) if bias is None else collected(weight, bias)
     with torch.autocast(x.device.type, enabled=False):
         # Casts are autograd's, so that each gradient comes back in the type of what it belongs to.
-        found: Tensor = _Linear.apply(x.to(dtype), weight.to(dtype), bias.to(dtype), relu, later)
+        bias = None if bias is None else bias.to(dtype)
+        found: Tensor = _Linear.apply(x.to(dtype), weight.to(dtype), bias, relu, later)
+    return found
+
+
+def _uneven(dtype: torch.dtype, *counts: int) -> bool:
+    """Whether these channels, and what is from row to row, are such that cuBLAS is slow."""
+    return (
+        dtype in (torch.bfloat16, torch.float16)
+        and max(counts[:2]) <= MOST
+        and any(count % EVEN for count in counts)
+    )
+
+
+def _product(left: Tensor, right: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
+    """left right + bias, rectified with `relu`."""
+    if _uneven(left.dtype, *right.shape, left.stride(0)):
+        from litetransformer.ops.linear import triton_product
+
+        return triton_product.product(left, right, bias, relu)
+    if bias is None:
+        return left @ right
+    found: Tensor = (torch._addmm_activation if relu else torch.addmm)(bias, left, right)
     return found
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, relu: bool, later: Later | None) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
-        product = torch._addmm_activation if relu else torch.addmm
-        out = product(bias, rows, weight.t())
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool, later: Later | None
+    ) -> Tensor:
+        out = _product(x.reshape(-1, x.shape[-1]), weight.t(), bias, relu)
         ctx.save_for_backward(x, weight, out if relu else None)
         ctx.later = later
         return out.view(*x.shape[:-1], -1)
@@ -54,8 +83,8 @@ class _Linear(torch.autograd.Function):
         above, rows = upstream.reshape(-1, weight.shape[0]), x.reshape(-1, x.shape[-1])
         find = _gradients if ctx.later is None else _note
         slope, weight_slope, bias_slope = find(above, rows, weight, out, ctx.later)
-        into = (slope @ weight).view(x.shape) if ctx.needs_input_grad[0] else None
-        return into, weight_slope, bias_slope, None, None
+        into = _product(slope, weight).view(x.shape) if ctx.needs_input_grad[0] else None
+        return into, weight_slope, bias_slope if ctx.needs_input_grad[2] else None, None, None
 
 
 def _gradients(
@@ -79,5 +108,11 @@ def _note(
     """The gradient before the relu; the others are left to who collects them."""
     into, places = later
     slope = above if out is None else torch.ops.aten.threshold_backward(above, out, 0)
-    into.products.append(Product(slope, rows.detach(), *places))
+    if len(places) == 2:
+        into.products.append(Product(slope, rows.detach(), *places))
+    else:
+        from litetransformer.ops.linear import triton_ops
+
+        # A product is collected with its bias; a sum stands by itself.
+        into.sums.append(Sum(triton_ops.weight_shares(slope, rows), 0, weight.numel(), *places))
     return slope, None, None

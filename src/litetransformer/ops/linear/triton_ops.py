@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.library import triton_op
 
 from litetransformer.ops.kernels import side_by_side
+from litetransformer.ops.linear.triton_memory import aligned, even
 from litetransformer.ops.triton_common import PROGRAMS, column_sums, launcher, multiply
 
 WIDTH = 256
@@ -63,16 +64,18 @@ def rectified_sum(upstream: Tensor, out: Tensor | None, dtype: torch.dtype) -> t
     return slope, column_sums(partial, dtype)
 
 
-@triton.jit(do_not_specialize=["rows"])
+@triton.jit(do_not_specialize=["rows", "upstream_row", "x_row"])
 @no_type_check
 def weigh_rows(
     upstream, x, out, slope, partial, rows, upstream_row, x_row,
     turns: tl.constexpr, width: tl.constexpr, depth: tl.constexpr, tile: tl.constexpr, step: tl.constexpr,
-    relu: tl.constexpr, precise: tl.constexpr,
+    upstream_even: tl.constexpr, x_even: tl.constexpr, relu: tl.constexpr, precise: tl.constexpr,
 ):  # fmt: skip
     """One tile of upstreamᵀ x over `turns` times `step` rows; the first in its row adds up upstream too."""
     down = tl.program_id(0) * tile + tl.arange(0, tile)
     across = tl.program_id(1) * tile + tl.arange(0, tile)
+    upstream, x = aligned(upstream, upstream_even), aligned(x, x_even)
+    upstream_row, x_row = upstream_row * upstream_even, x_row * x_even
     lane = tl.arange(0, step)
     product, total = tl.zeros((tile, tile), tl.float32), tl.zeros((tile, 16), tl.float32)
     first = tl.program_id(1) == 0
@@ -110,6 +113,17 @@ def weigh_rows(
 @triton_op("litetransformer::weight_gradient", mutates_args={})
 def weight_gradient(upstream: Tensor, x: Tensor, out: Tensor | None) -> tuple[Tensor, Tensor]:
     """(N, E): the gradient where `out` is positive (empty without `out`); and weight's and bias's, flat."""
+    slope, partial = _shares(upstream, x, out)
+    return slope, column_sums(partial, upstream.dtype)
+
+
+@triton_op("litetransformer::weight_shares", mutates_args={})
+def weight_shares(upstream: Tensor, x: Tensor) -> Tensor:
+    """Rows whose sum is the weight's gradient and the bias's, flat: (P, E D + E) in fp32."""
+    return _shares(upstream, x, None)[1]
+
+
+def _shares(upstream: Tensor, x: Tensor, out: Tensor | None) -> tuple[Tensor, Tensor]:
     upstream, x = side_by_side(upstream), side_by_side(x)
     (rows, width), depth = upstream.shape, x.shape[1]
     step = 64
@@ -117,11 +131,14 @@ def weight_gradient(upstream: Tensor, x: Tensor, out: Tensor | None) -> tuple[Te
     tiles = triton.cdiv(width, TILE) * triton.cdiv(depth, TILE)
     turns = triton.next_power_of_2(max(triton.cdiv(blocks, max(1, 528 // tiles)), min(4, blocks)))
     shares = triton.cdiv(blocks, turns)
+    upstream_even, x_even = even(upstream), even(x)
     slope = upstream.new_empty((0,) if out is None else upstream.shape)
     partial = upstream.new_empty((shares, width * depth + width), dtype=torch.float32)
     launcher(weigh_rows)[(triton.cdiv(width, TILE), triton.cdiv(depth, TILE), shares)](
-        upstream, x, upstream if out is None else out, slope, partial, rows, upstream.stride(0), x.stride(0),
-        turns=turns, width=width, depth=depth, tile=TILE, step=step, relu=out is not None,
-        precise=upstream.dtype == torch.float32, num_warps=4, num_stages=3,
+        upstream, x, upstream if out is None else out, slope, partial, rows,
+        upstream.stride(0) // upstream_even, x.stride(0) // x_even,
+        turns=turns, width=width, depth=depth, tile=TILE, step=step, upstream_even=upstream_even,
+        x_even=x_even, relu=out is not None, precise=upstream.dtype == torch.float32, num_warps=4,
+        num_stages=3,
     )  # fmt: skip
-    return slope, column_sums(partial, upstream.dtype)
+    return slope, partial
