@@ -8,7 +8,7 @@ import torch
 
 from litetransformer.layers.linear import LayerNorm, Linear, project
 from litetransformer.ops.dispatch import use
-from litetransformer.ops.gradients import Collector, Sum, collecting
+from litetransformer.ops.gradients import Collector, Product, Sum, collecting
 from litetransformer.ops.layer_norm import layer_norm
 from litetransformer.ops.linear import linear
 
@@ -76,7 +76,7 @@ def as_named(_):
 def test_collected_gradients_are_autograds(width, rows, wide, order, monkeypatch):
     torch.manual_seed(width)
     # Several shares of the rows, narrow sums and wide ones.
-    monkeypatch.setattr(triton_ops, "STEP", 16)
+    monkeypatch.setattr(triton_ops, "STEP", 1)
     monkeypatch.setattr(triton_ops, "TALL", 4)
     monkeypatch.setattr(triton_ops, "WIDE", wide)
     net, x = Net(width).to(DEVICE), torch.randn(rows, width, device=DEVICE)
@@ -100,6 +100,30 @@ def test_collected_gradients_are_autograds(width, rows, wide, order, monkeypatch
         begin = begins[list(copies).index(name)]
         other = gradient[begin : begin + parameter.numel()].view(parameter.shape)
         torch.testing.assert_close(other, 2 * one, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("sides", [(64, 64), (128, 128), (128, 256)])
+@pytest.mark.parametrize(("rows", "width", "depth"), [(1100, 140, 80), (130, 30, 140)])
+def test_products_in_half_precision_by_tiles_of_several_sizes(rows, width, depth, sides, monkeypatch):
+    monkeypatch.setattr(triton_ops, "HIGH", sides[0])
+    monkeypatch.setattr(triton_ops, "ACROSS", sides[1])
+    monkeypatch.setattr(triton_ops, "PER_MULTIPROCESSOR", 64)
+    upstream, x = (torch.randn(2, rows, wide, device=DEVICE).half() for wide in (width, 2 * depth))
+    gradient, size = torch.zeros(2 * (width * depth + width), device=DEVICE), width * depth
+    # Both of one launch, the one with half the rows.
+    products = [
+        Product(upstream[0], x[0, :, depth:], 0, size),
+        Product(upstream[1, : rows // 2], x[1, : rows // 2, depth:], size + width, 2 * size + width),
+    ]
+    (group,) = triton_ops._groups(products)
+    assert triton_ops._partial(group).shape[1] > 1 or rows < 1000
+    triton_ops.add(products, [], gradient, Collector().table)
+    for product in products:
+        exact = product.upstream.double().t() @ product.x.double()
+        total = product.upstream.double().sum(0)
+        found = gradient[product.weight :][:size].view(width, depth).double()
+        torch.testing.assert_close(found, exact, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(gradient[product.bias :][:width].double(), total, rtol=1e-4, atol=1e-4)
 
 
 def test_weights_side_by_side_are_joined_without_a_copy():

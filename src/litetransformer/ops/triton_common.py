@@ -17,6 +17,14 @@ def launcher(kernel: Any) -> Any:
     return wrap_triton(kernel) if isinstance(kernel, triton.JITFunction) else kernel
 
 
+def counted(turns: int, x: Tensor) -> Any:
+    """How often a kernel over `x` is to go round a loop, as its argument.
+
+    Of a number the interpreter would make a tensor, which no loop of Python's counts to.
+    """
+    return turns if x.is_cuda else tl.constexpr(turns)
+
+
 @triton.jit
 @no_type_check
 def dropped(index, seed, rate: tl.constexpr):

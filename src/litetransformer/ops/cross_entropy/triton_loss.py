@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.library import triton_op
 
 from litetransformer.core.tokens import PAD
-from litetransformer.ops.triton_common import launcher
+from litetransformer.ops.triton_common import counted, launcher
 from litetransformer.ops.windowed_sum.triton_band import multiprocessors
 
 NUMBERS = 16
@@ -103,11 +103,9 @@ def loss_in_place(logits: Tensor, targets: Tensor, smoothing: float, gradient: b
     # What is read again would be in its way, and a row on its way takes its size in shared memory.
     ahead = blocks <= HELD and blocks * block * logits.element_size() + SPARE <= shared_memory(logits)
     programs = min(rows, multiprocessors(logits) * max(1, ROOM // warps))
-    # Of numbers the interpreter makes tensors, which Python's loops don't count to.
-    turns = triton.cdiv(rows, programs)
     launcher(row_loss)[(programs,)](
         logits, targets, losses, smoothing, logits.stride(0), rows,
-        turns if logits.is_cuda else tl.constexpr(turns), vocabulary=vocabulary, pad=PAD, block=block,
+        counted(triton.cdiv(rows, programs), logits), vocabulary=vocabulary, pad=PAD, block=block,
         held=min(HELD, blocks), stages=2 if ahead else 1, gradient=gradient, num_warps=warps,
     )  # fmt: skip
     return losses

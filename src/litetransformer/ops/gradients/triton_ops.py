@@ -16,14 +16,19 @@ from torch import Tensor
 from litetransformer.ops.gradients import Product, Sum
 from litetransformer.ops.kernels import side_by_side
 from litetransformer.ops.linear.triton_ops import rectified_sum
-from litetransformer.ops.triton_common import multiply
+from litetransformer.ops.triton_common import counted, multiply
+from litetransformer.ops.windowed_sum.triton_band import multiprocessors
 
-TILE = 64
-"""Rows and columns of a weight's gradient that a program has."""
-STEP = 128
-"""Rows of a batch that a program reads at a time."""
-PROGRAMS = 1584
-"""Programs of a launch to aim at: twelve a multiprocessor of an H100, so that the last ones matter little."""
+HIGH, ACROSS = 128, 128
+"""Rows and columns of a weight's gradient that a program has at most, powers of two from 64 on.
+
+What programs read bounds them, and one of 64 × 64 reads twice as much for a product as one of 128 × 128."""
+STEP = 1 << 13
+"""Numbers of each operand that a program reads at a time, of the one that it has more columns of."""
+PER_MULTIPROCESSOR = 2
+"""Programs that a multiprocessor has at once."""
+BUSY = 0.9
+"""Share of the multiprocessors' time that a launch is cut into enough programs for."""
 WIDE = 1 << 17
 """Weights from which on a layer's gradient is large enough to be a product of cuBLAS."""
 TALL = 256
@@ -32,17 +37,18 @@ ENTRY = 6
 """Numbers of a product or a sum in the table: even, as kernels expect sixteen bytes of an address."""
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["turns"])
 @no_type_check
 def weigh_rows(
-    table, partial,
-    turns: tl.constexpr, width: tl.constexpr, depth: tl.constexpr, tile: tl.constexpr, step: tl.constexpr,
-    upstream_even: tl.constexpr, x_even: tl.constexpr, kind: tl.constexpr, precise: tl.constexpr,
+    table, partial, turns,
+    width: tl.constexpr, depth: tl.constexpr, high: tl.constexpr, wide: tl.constexpr,
+    step: tl.constexpr, upstream_even: tl.constexpr, x_even: tl.constexpr, kind: tl.constexpr,
+    precise: tl.constexpr,
 ):  # fmt: skip
     """One tile of upstreamᵀ x over `turns` times `step` rows; the first across adds up upstream too."""
-    across_all: tl.constexpr = (depth + tile - 1) // tile
-    down = (tl.program_id(0) // across_all) * tile + tl.arange(0, tile)
-    across = (tl.program_id(0) % across_all) * tile + tl.arange(0, tile)
+    across_all: tl.constexpr = (depth + wide - 1) // wide
+    down = (tl.program_id(0) // across_all) * high + tl.arange(0, high)
+    across = (tl.program_id(0) % across_all) * wide + tl.arange(0, wide)
     first = tl.program_id(0) % across_all == 0
     share, job = tl.program_id(1), tl.program_id(2)
     entry = table + job * 6
@@ -54,18 +60,17 @@ def weigh_rows(
     upstream_row = tl.multiple_of(tl.load(entry + 3), upstream_even)
     x_row = tl.multiple_of(tl.load(entry + 4), x_even)
     lane = tl.arange(0, step)
-    product, total = tl.zeros((tile, tile), tl.float32), tl.zeros((tile, 16), tl.float32)
+    # Within a block of rows 32 bits are enough.
+    upstream_place = lane[:, None] * upstream_row.to(tl.int32) + down[None, :]
+    x_place = lane[:, None] * x_row.to(tl.int32) + across[None, :]
+    product, total = tl.zeros((high, wide), tl.float32), tl.zeros((high, 16), tl.float32)
     for turn in range(turns):
-        row = (share * turns + turn) * step + lane
-        within = (row < rows)[:, None]
-        row = row.to(tl.int64)
+        begin = ((share * turns + turn) * step).to(tl.int64)
+        within = (lane < rows - begin)[:, None]
         value = tl.load(
-            upstream + row[:, None] * upstream_row + down[None, :],
-            mask=within & (down < width)[None, :], other=0.0,
-        )  # fmt: skip
-        right = tl.load(
-            x + row[:, None] * x_row + across[None, :], mask=within & (across < depth)[None, :], other=0.0
+            upstream + begin * upstream_row + upstream_place, mask=within & (down < width)[None, :], other=0.0
         )
+        right = tl.load(x + begin * x_row + x_place, mask=within & (across < depth)[None, :], other=0.0)
         value = tl.trans(value)
         product = multiply(value, right, product, precise)
         if first:
@@ -130,10 +135,12 @@ def add(
     table = on_device(numbers, gradient.device)
     for start, group, partial in zip(starts, groups, partials, strict=True):
         width, depth = group[0].upstream.shape[1], group[0].x.shape[1]
+        high, wide, step = _tile(group)
         weigh_rows[(_tiles(group), partial.shape[1], len(group))](
-            table[start:], partial, turns=_turns(group), width=width, depth=depth, tile=TILE, step=STEP,
-            upstream_even=_even(group[0].upstream), x_even=_even(group[0].x), kind=_TYPES[group[0].x.dtype],
-            precise=group[0].x.dtype == torch.float32, num_warps=TILE // 16, num_stages=3,
+            table[start:], partial, counted(_turns(group), partial), width=width, depth=depth,
+            high=high, wide=wide, step=step, upstream_even=_even(group[0].upstream), x_even=_even(group[0].x),
+            kind=_TYPES[group[0].x.dtype], precise=group[0].x.dtype == torch.float32,
+            **_resources(high * wide),
         )  # fmt: skip
     for tall, some in launches:
         block, step = (32, 128) if tall else (512, 8)
@@ -185,25 +192,47 @@ def _even(x: Tensor) -> int:
 def _partial(group: Sequence[Product]) -> Tensor:
     """Room for (jobs, shares, E D + E): what each share of the rows comes to."""
     width = group[0].upstream.shape[1]
-    shares = triton.cdiv(_blocks(group), _turns(group))
+    rows = max(len(product.x) for product in group)
+    shares = triton.cdiv(rows, _tile(group)[2] * _turns(group))
     return group[0].x.new_empty((len(group), shares, _size(group[0]) + width), dtype=torch.float32)
 
 
-def _blocks(group: Sequence[Product]) -> int:
-    return triton.cdiv(max(len(product.x) for product in group), STEP)
+def _tile(group: Sequence[Product]) -> tuple[int, int, int]:
+    """Rows and columns of the gradient for a program, and rows of a batch that it reads at a time."""
+    upstream, x = group[0].upstream, group[0].x
+    # The three parts of an fp32 product take their place in registers.
+    most = (64, 64) if x.dtype == torch.float32 else (HIGH, ACROSS)
+    high, wide = (
+        min(side, max(64, triton.next_power_of_2(one.shape[1])))
+        for side, one in zip(most, (upstream, x), strict=True)
+    )
+    return high, wide, max(16, STEP // max(high, wide))
 
 
-def _turns(group: Sequence[Product]) -> int:
-    """Blocks of rows for a program: a power of two, as each number is compiled by itself."""
-    blocks = _blocks(group)
-    shares = triton.cdiv(PROGRAMS, _tiles(group) * len(group))
-    # Four at least: the first one has nothing to overlap with.
-    return triton.next_power_of_2(max(triton.cdiv(blocks, shares), min(4, blocks)))
+def _resources(numbers: int) -> dict[str, int]:
+    """What a program with so many numbers of a gradient takes, so that a multiprocessor has two at once."""
+    if numbers <= 64 * 64:
+        return {"num_warps": 4, "num_stages": 3}
+    # The compiler would take some registers more than half of all.
+    return {"num_warps": 8, "num_stages": 3} | ({"maxnreg": 128} if numbers <= 128 * 128 else {})
 
 
 def _tiles(group: Sequence[Product]) -> int:
-    width, depth = group[0].upstream.shape[1], group[0].x.shape[1]
-    return triton.cdiv(width, TILE) * triton.cdiv(depth, TILE)
+    high, wide, _ = _tile(group)
+    return triton.cdiv(group[0].upstream.shape[1], high) * triton.cdiv(group[0].x.shape[1], wide)
+
+
+def _turns(group: Sequence[Product]) -> int:
+    """Blocks of rows for a program: so many that programs are few and leave no multiprocessor idle."""
+    blocks = triton.cdiv(max(len(product.x) for product in group), _tile(group)[2])
+    at_once, one_share = PER_MULTIPROCESSOR * multiprocessors(group[0].x), _tiles(group) * len(group)
+    # Four at least: the first one has nothing to overlap with.
+    most = max(1, blocks // 4)
+    for shares in range(1, most):
+        busy = one_share * shares / at_once
+        if busy >= BUSY * math.ceil(busy):
+            return triton.cdiv(blocks, shares)
+    return triton.cdiv(blocks, most)
 
 
 def _sums(group: Sequence[Product], partial: Tensor) -> Iterator[Sum]:
