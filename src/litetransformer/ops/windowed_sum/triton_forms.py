@@ -2,6 +2,7 @@
 
 - `short`: multiply-adds in registers, `triton_short`;
 - `across`: squares for static taps and channels of several heads, `triton_across`;
+- `diagonals`: the same in pieces of 16 × 16, `triton_diagonals`; only if forced;
 - `square`: products with a square's two triangles, `triton_square`;
 - `bands`: products with bands, `triton_static` and `triton_dynamic`: for any shape.
 """
@@ -53,7 +54,7 @@ def _possible(form: str, x: Tensor, taps: Tensor, left: int) -> bool:
     heads, count = taps.shape[-2:]
     if form == "bands":
         return True
-    if form == "across" and taps.dim() == 4:
+    if form in ("across", "diagonals") and taps.dim() == 4:
         return False
     # Windows must meet their position.
     most = SHORTEST if form == "short" else SQUARE

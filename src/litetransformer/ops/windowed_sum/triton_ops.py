@@ -15,6 +15,7 @@ from litetransformer.ops.kernels import power, side_by_side
 from litetransformer.ops.triton_common import column_sums, launcher
 from litetransformer.ops.windowed_sum import (
     triton_across_ops,
+    triton_diagonals_ops,
     triton_dynamic,
     triton_short_ops,
     triton_square_ops,
@@ -28,6 +29,7 @@ OTHERS = {
     "short": triton_short_ops,
     "square": triton_square_ops,
     "across": triton_across_ops,
+    "diagonals": triton_diagonals_ops,
 }
 """What there is beside the bands, which are launched here."""
 

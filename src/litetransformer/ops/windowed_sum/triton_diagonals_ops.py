@@ -1,0 +1,106 @@
+"""How the Triton kernels of `triton_diagonals` are launched."""
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from litetransformer.ops.triton_common import launcher
+from litetransformer.ops.windowed_sum import triton_diagonals
+from litetransformer.ops.windowed_sum.triton_across_ops import spans
+from litetransformer.ops.windowed_sum.triton_band import multiprocessors
+from litetransformer.ops.windowed_sum.triton_memory import unit
+
+SIZE = 16
+"""Positions a block: as few as the matrix units take."""
+NUMBERS = {"forward": 1024, "backward": 1024}
+"""Numbers of x that a turn computes with, at most."""
+BLOCK = {"forward": 16, "backward": 16}
+"""Channels a block: 16 of two bytes are the 32 that memory moves at once."""
+UNEVEN = {"forward": 32, "backward": 32}
+"""The same where rows don't begin at multiples of 16 channels, so that each block touches 32 bytes more."""
+PROGRAMS = {"forward": 16, "backward": 9}
+"""Programs, of a warp each, that a multiprocessor is given."""
+STAGES = {"forward": 2, "backward": 2}
+"""Turns that are on their way at once, where products wait for loads."""
+
+
+def forward(x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rate: float) -> Tensor:
+    """The windowed sum in the type of `x`."""
+    out, fixed = x.new_empty(x.shape), constants("forward", taps, left, softmax, rate, x)
+    blocks, turns, shares = shared("forward", x, fixed)
+    launcher(triton_diagonals.diagonals_forward)[(shares * fixed["parts"],)](
+        x, taps, seed, out, x.shape[1], blocks, len(x) * blocks, left, x.stride(0) // fixed["unit"],
+        # The interpreter's loops have numbers alone.
+        turns if x.is_cuda else tl.constexpr(turns), **fixed,
+    )  # fmt: skip
+    return out
+
+
+def backward(
+    upstream: Tensor, x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rate: float
+) -> tuple[Tensor, Tensor]:
+    """The gradient of `x`, and the shares in that of the taps."""
+    heads, count = taps.shape
+    x_gradient, fixed = x.new_empty(x.shape), constants("backward", taps, left, softmax, rate, x, upstream)
+    blocks, turns, shares = shared("backward", x, fixed)
+    strides = (upstream.stride(0) // fixed["unit"], x.stride(0) // fixed["unit"])
+    before = -(-(count - 1 - left) // SIZE) - fixed["ahead"]
+    after = -(-left // SIZE) - fixed["back"]
+    slots = touched(heads, fixed["channels"], fixed["block"])
+    partial = x.new_empty((shares * slots, heads, count), dtype=torch.float32)
+    launcher(triton_diagonals.diagonals_backward)[(shares * fixed["parts"],)](
+        upstream, x, taps, seed, x_gradient, partial, x.shape[1], blocks, len(x) * blocks, left, *strides,
+        turns if x.is_cuda else tl.constexpr(turns), upstream_row=upstream.stride(1), before=before,
+        after=after, slots=slots, **fixed,
+    )  # fmt: skip
+    return x_gradient, partial
+
+
+def constants(
+    direction: str, taps: Tensor, left: int, softmax: bool, rate: float, *tensors: Tensor
+) -> dict[str, Any]:
+    """What the kernels are compiled for."""
+    x, (heads, count) = tensors[0], taps.shape
+    channels, blocks = x.shape[2] // heads, -(-x.shape[1] // SIZE)
+    even = all(tensor.stride(1) % 16 == 0 for tensor in tensors)
+    block = min((BLOCK if even else UNEVEN)[direction], max(16, triton.next_power_of_2(x.shape[2])))
+    most = max(1, NUMBERS[direction] // (SIZE * block))
+    # As many turns as that takes, of one size.
+    many = -(-blocks // -(-blocks // most))
+    return {
+        "x_row": x.stride(1),
+        "unit": unit(*tensors),
+        "heads": heads,
+        "channels": channels,
+        "count": count,
+        "size": SIZE,
+        "many": many,
+        "back": min(blocks - 1, -(-left // SIZE)),
+        "ahead": min(blocks - 1, -(-(count - 1 - left) // SIZE)),
+        "edge": int(many < blocks),
+        "block": block,
+        "parts": -(-x.shape[2] // block),
+        "spans": spans(heads, channels, block),
+        "wide": triton.next_power_of_2(count),
+        "softmax": softmax,
+        "rate": rate,
+        "precise": x.dtype == torch.float32,
+        "num_warps": 1,
+        "num_stages": STAGES[direction],
+    }
+
+
+def shared(direction: str, x: Tensor, fixed: dict[str, Any]) -> tuple[int, int, int]:
+    """Turns that a sequence takes, turns of a program, and programs for each block of channels."""
+    blocks = -(-x.shape[1] // (fixed["size"] * fixed["many"]))
+    room = max(1, multiprocessors(x) * PROGRAMS[direction] // fixed["parts"])
+    turns = -(-len(x) * blocks // room)
+    return blocks, turns, -(-len(x) * blocks // turns)
+
+
+def touched(heads: int, channels: int, block: int) -> int:
+    """Blocks of channels that a head belongs to, at most."""
+    return max(((head + 1) * channels - 1) // block - head * channels // block + 1 for head in range(heads))
