@@ -35,6 +35,7 @@ from litetransformer.ops.attention import attention
 from litetransformer.ops.cross_entropy import cross_entropy
 from litetransformer.ops.dispatch import Op, use
 from litetransformer.ops.embedding import embedding
+from litetransformer.ops.gate import gate
 from litetransformer.ops.layer_norm import layer_norm
 from litetransformer.ops.linear import linear
 from litetransformer.ops.residual import residual
@@ -44,7 +45,7 @@ from litetransformer.recipes import get
 from litetransformer.train.step import Step
 
 EAGER: list[tuple[Op, str]] = [
-    *((op, "reference") for op in (attention, cross_entropy, embedding, layer_norm, linear, residual)),
+    *((op, "reference") for op in (attention, cross_entropy, embedding, gate, layer_norm, linear, residual)),
     (windowed_softmax_sum, "separate"),
     (windowed_sum, "band"),
 ]

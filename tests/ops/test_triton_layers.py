@@ -9,6 +9,8 @@ import torch
 from litetransformer.ops.attention import attention
 from litetransformer.ops.attention import reference as plain_attention
 from litetransformer.ops.dispatch import use
+from litetransformer.ops.gate import gate
+from litetransformer.ops.gate import reference as plain_gate
 from litetransformer.ops.layer_norm import layer_norm
 from litetransformer.ops.layer_norm import reference as plain_layer_norm
 from litetransformer.ops.linear import linear
@@ -145,6 +147,35 @@ def test_linear(rows, width, out, relu, dtype):
         return lambda *each: function(*each, relu)
 
     compare(over(by_triton(linear)), over(plain_linear), inputs)
+
+
+@pytest.mark.parametrize("dtype", BOTH)
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("glu", [False, True])
+@pytest.mark.parametrize(("shape", "width"), [((3, 7), 4), ((2, 61), 100), ((5,), 3000)])
+def test_gate(shape, width, glu, padded, dtype):
+    if not glu and not padded:
+        with use(gate, "triton"), pytest.raises(ValueError, match="nothing is to be done"):
+            gate(randn(*shape, width), None, False)
+        return
+    pad = torch.rand(shape, device=DEVICE) < 0.3 if padded else None
+
+    def over(function):
+        return lambda x: function(x, pad, glu)
+
+    compare(over(by_triton(gate)), over(plain_gate), [randn(*shape, width * (1 + glu), dtype=dtype)])
+
+
+def test_a_gate_takes_slices_and_is_exactly_zero_on_padding():
+    x, pad = randn(3, 8, 5), torch.zeros(3, 8, dtype=torch.bool, device=DEVICE)
+    pad[1, 3:] = True
+    with torch.no_grad():
+        x[1, 5] = float("inf")
+    found = by_triton(gate)(x.transpose(0, 1).transpose(0, 1)[..., :4], pad, True)
+    assert not found[pad].any()
+    (slope,) = torch.autograd.grad(found.sum(), x)
+    assert not slope[pad].any()
+    assert not slope[..., 4].any()
 
 
 def test_linear_takes_slices_of_channels():

@@ -4,11 +4,12 @@ from abc import abstractmethod
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from litetransformer.layers.attention import check_heads
 from litetransformer.layers.linear import projection
 from litetransformer.layers.sublayer import Shared, Sublayer, Tree, parameter_device
+from litetransformer.ops.gate import gate
 from litetransformer.ops.windowed_softmax_sum import windowed_softmax_sum
 from litetransformer.ops.windowed_sum.band import band
 
@@ -76,7 +77,4 @@ class WindowConvolution(Sublayer):
         return matrix if pad is None else matrix.masked_fill(pad[:, None, None], 0.0)
 
     def _enter(self, x: Tensor, pad: Tensor | None) -> Tensor:
-        inside = self.enter(x)
-        if self.glu:
-            inside = nn.functional.glu(inside, -1)
-        return inside if pad is None else inside.masked_fill(pad[..., None], 0.0)
+        return gate(self.enter(x), pad, self.glu)

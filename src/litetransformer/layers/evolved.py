@@ -19,6 +19,7 @@ from litetransformer.layers.residual import Residual
 from litetransformer.layers.stack import Stack
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree
 from litetransformer.layers.sum import Sum
+from litetransformer.ops.gate import gate
 
 
 class Gate(Sublayer):
@@ -33,7 +34,7 @@ class Gate(Sublayer):
     def forward(
         self, x: Float[Tensor, "B T D"], pad: Bool[Tensor, "B T"] | None = None, memory: Tree = ()
     ) -> Float[Tensor, "B T D"]:
-        return F.glu(self.enter(x), -1)
+        return gate(self.enter(x), None, True)
 
     def mult_adds(self, length: int, source: int = 0) -> Costs:
         """Two linears: 2 D² T."""
