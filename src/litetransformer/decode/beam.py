@@ -152,15 +152,20 @@ def _finish(
     """
     length, sentences = live.tokens.shape[2] + 1, live.sentences.tolist()
     ends = (ranked.tokens == EOS) & (ranked.totals > -math.inf)
-    for row, rank in ends[:, : options.beam].nonzero().tolist():
-        kept, parent = found[sentences[row]], int(ranked.parents[row, rank])
-        score = normalised(float(ranked.totals[row, rank]), length, options.length_penalty)
+    rows, ranks = ends[:, : options.beam].nonzero().unbind(1)
+    parents = ranked.parents[rows, ranks]
+    # Taken out of their tensors together: one by one, thousands of sentences cost more than the model.
+    totals, last = ranked.totals[rows, ranks].tolist(), ranked.log_probs[rows, ranks].tolist()
+    tokens, log_probs = live.tokens[rows, parents].numpy(), live.log_probs[rows, parents].numpy()
+    for end, (row, total) in enumerate(zip(rows.tolist(), totals, strict=True)):
+        kept = found[sentences[row]]
+        score = normalised(total, length, options.length_penalty)
         if len(kept) == options.beam and score <= kept[-1].score:
             continue
         hypothesis = Hypothesis(
-            tokens=tuple(live.tokens[row, parent].tolist()),
+            tokens=tuple(tokens[end].tolist()),
             score=score,
-            log_probs=(*live.log_probs[row, parent].tolist(), float(ranked.log_probs[row, rank])),
+            log_probs=(*log_probs[end].tolist(), last[end]),
             finished=length <= longest[row],
         )
         found[sentences[row]] = best([*kept, hypothesis], options.beam)
