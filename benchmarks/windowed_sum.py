@@ -50,7 +50,6 @@ VARIANTS = {
     "diagonals-long": {
         "triton_forms.FORCED": "diagonals",
         "triton_diagonals_ops.NUMBERS": {"forward": 2048, "backward": 2048},
-        "triton_diagonals_ops.PROGRAMS": {"forward": 16, "backward": 8},
     },
     "diagonals-few": {
         "triton_forms.FORCED": "diagonals",
@@ -59,6 +58,15 @@ VARIANTS = {
     "diagonals-waves": {
         "triton_forms.FORCED": "diagonals",
         "triton_diagonals_ops.PROGRAMS": {"forward": 32, "backward": 22},
+        "triton_diagonals_ops.PIECES": 192,
+    },
+    "diagonals-unfetched": {
+        "triton_forms.FORCED": "diagonals",
+        "triton_diagonals_ops.FETCHED": {"forward": 0, "backward": 0},
+    },
+    "diagonals-fetched": {
+        "triton_forms.FORCED": "diagonals",
+        "triton_diagonals_ops.FETCHED": {"forward": 3, "backward": 5},
     },
     "diagonals-narrow": {
         "triton_forms.FORCED": "diagonals",
@@ -68,7 +76,6 @@ VARIANTS = {
         "triton_forms.FORCED": "diagonals",
         "triton_diagonals_ops.UNEVEN": {"forward": 128, "backward": 32},
         "triton_diagonals_ops.NUMBERS": {"forward": 4096, "backward": 1024},
-        "triton_diagonals_ops.PROGRAMS": {"forward": 8, "backward": 8},
     },
     "half-room": {"triton_square_ops.ROOM": 0.5},
     "half-warps": {"triton_square_ops.WARPS": 0.5, "triton_square_ops.ROOM": 0.5},
@@ -141,7 +148,7 @@ CASES = [
 VARIED = [
     (
         Case(tokens=65536, length=256, channels=80, taps=31),
-        "diagonals diagonals-few diagonals-waves diagonals-short diagonals-long",
+        "diagonals diagonals-few diagonals-waves diagonals-unfetched diagonals-fetched diagonals-short",
     ),
     (Case(tokens=65536, length=32, channels=80, taps=31), "diagonals diagonals-few diagonals-waves bands"),
     (Case(tokens=65536, length=256, channels=100, taps=31), "diagonals diagonals-narrow diagonals-wide"),
@@ -151,6 +158,7 @@ VARIED = [
     (Case(tokens=16384, length=32, channels=80, taps=15), "across diagonals bands"),
     (Case(tokens=65536, length=256, channels=80, taps=63), "diagonals square"),
     (Case(tokens=65536, length=256, channels=248, taps=31), "across diagonals half-room half-warps"),
+    (Case(tokens=65536, length=256, channels=80, taps=31), "diagonals-long"),
 ]
 """Where the choices inside the Triton kernels differ most, the most wanted first."""
 SMALL = [

@@ -13,6 +13,7 @@ import triton.language as tl
 
 from litetransformer.ops.triton_common import dropped, multiply
 from litetransformer.ops.windowed_sum.triton_across import lanes
+from litetransformer.ops.windowed_sum.triton_pieces import inside
 from litetransformer.ops.windowed_sum.triton_square import read, write
 from litetransformer.ops.windowed_sum.triton_static import normaliser, weigh
 
@@ -55,6 +56,29 @@ def blocks_of(
     for place in tl.static_range(number):
         found = found + (read(start, begin + place * size, until, here, exists, size, row),)
     return found
+
+
+@triton.jit
+@no_type_check
+def beginning(index, blocks, all_blocks, length, step: tl.constexpr):
+    """A turn's sequence, its first position there, and where the sequence ends; of no such turn, at once."""
+    return (index // blocks).to(tl.int64), (index % blocks) * step, tl.where(index < all_blocks, length, 0)
+
+
+@triton.jit
+@no_type_check
+def fetch(
+    start, begin, until, part, rows: tl.constexpr, width: tl.constexpr, row: tl.constexpr,
+    block: tl.constexpr,
+):  # fmt: skip
+    """Has `rows` rows of a program's channels brought into the cache, so that memory is at work meanwhile."""
+    line, lane = begin + tl.arange(0, rows), part * block + tl.arange(0, block // 16) * 16
+    there = inside(line, until)[:, None] & (lane < width)[None, :]
+    # A number for each 32 bytes; in place of what isn't there, what is the first.
+    place = start + tl.where(there, line[:, None] * row + lane[None, :], 0)
+    tl.inline_asm_elementwise(
+        "prefetch.global.L2 [$1]; mov.u32 $0, 0;", "=r,l", [place], dtype=tl.int32, is_pure=False, pack=1
+    )  # fmt: skip
 
 
 @triton.jit
@@ -118,7 +142,8 @@ def diagonals_forward(
     x_row: tl.constexpr, unit: tl.constexpr, heads: tl.constexpr, channels: tl.constexpr,
     count: tl.constexpr, size: tl.constexpr, many: tl.constexpr, back: tl.constexpr, ahead: tl.constexpr,
     edge: tl.constexpr, block: tl.constexpr, parts: tl.constexpr, spans: tl.constexpr, wide: tl.constexpr,
-    softmax: tl.constexpr, rate: tl.constexpr, precise: tl.constexpr,
+    rows: tl.constexpr, fetched: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr,
+    precise: tl.constexpr,
 ):  # fmt: skip
     """`turns` times `many` blocks of some channels of the output.
 
@@ -126,16 +151,16 @@ def diagonals_forward(
     """
     share, part = tl.program_id(0) // parts, tl.program_id(0) % parts
     here, exists, whose, first = lanes(part, heads, channels, block)
+    for turn in tl.static_range(fetched):
+        batch, begin, until = beginning(share * turns + turn, blocks, all_blocks, length, size * many)
+        fetch(x + batch * (x_batch * unit), begin, until, part, rows, heads * channels, x_row, block)
     row = tl.arange(0, size)
     own = pieces(
         taps, seed, first, left + row[None, :] - row[:, None], -ahead, back + ahead + 1, heads, spans, count,
         size, wide, softmax, rate, x.dtype.element_ty,
     )  # fmt: skip
     for turn in range(turns):
-        index = share * turns + turn
-        batch = (index // blocks).to(tl.int64)
-        begin = (index % blocks) * (size * many)
-        until = tl.where(index < all_blocks, length, 0)
+        batch, begin, until = beginning(share * turns + turn, blocks, all_blocks, length, size * many)
         windows = blocks_of(
             x + batch * (x_batch * unit), begin - edge * back * size, until, here, exists,
             many + edge * (back + ahead), size, x_row,
@@ -161,7 +186,8 @@ def diagonals_backward(
     heads: tl.constexpr, channels: tl.constexpr, count: tl.constexpr, size: tl.constexpr, many: tl.constexpr,
     back: tl.constexpr, ahead: tl.constexpr, edge: tl.constexpr, before: tl.constexpr, after: tl.constexpr,
     block: tl.constexpr, parts: tl.constexpr, spans: tl.constexpr, slots: tl.constexpr, wide: tl.constexpr,
-    softmax: tl.constexpr, rate: tl.constexpr, precise: tl.constexpr,
+    rows: tl.constexpr, fetched: tl.constexpr, softmax: tl.constexpr, rate: tl.constexpr,
+    precise: tl.constexpr,
 ):  # fmt: skip
     """`turns` times `many` blocks of some channels of x's gradient, and their share in that of the taps.
 
@@ -169,6 +195,11 @@ def diagonals_backward(
     """
     share, part = tl.program_id(0) // parts, tl.program_id(0) % parts
     here, exists, whose, first = lanes(part, heads, channels, block)
+    for turn in tl.static_range(fetched):
+        batch, begin, until = beginning(share * turns + turn, blocks, all_blocks, length, size * many)
+        start = upstream + batch * (upstream_batch * unit)
+        fetch(start, begin, until, part, rows, heads * channels, upstream_row, block)
+        fetch(x + batch * (x_batch * unit), begin, until, part, rows, heads * channels, x_row, block)
     row = tl.arange(0, size)
     numbers: tl.constexpr = back + ahead + 1
     own = pieces(
@@ -178,10 +209,7 @@ def diagonals_backward(
     most: tl.constexpr = many + edge * (back + ahead)
     products = zeros(spans * numbers, size)
     for turn in range(turns):
-        index = share * turns + turn
-        batch = (index // blocks).to(tl.int64)
-        begin = (index % blocks) * (size * many)
-        until = tl.where(index < all_blocks, length, 0)
+        batch, begin, until = beginning(share * turns + turn, blocks, all_blocks, length, size * many)
         aboves = blocks_of(
             upstream + batch * (upstream_batch * unit), begin - edge * ahead * size, until, here, exists,
             most, size, upstream_row,

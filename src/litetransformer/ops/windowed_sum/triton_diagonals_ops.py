@@ -21,10 +21,15 @@ BLOCK = {"forward": 16, "backward": 16}
 """Channels a block: 16 of two bytes are the 32 that memory moves at once."""
 UNEVEN = {"forward": 32, "backward": 32}
 """The same where rows don't begin at multiples of 16 channels, so that each block touches 32 bytes more."""
-PROGRAMS = {"forward": 16, "backward": 9}
-"""Programs, of a warp each, that a multiprocessor is given."""
+PROGRAMS = {"forward": 16, "backward": 8}
+"""Programs, of a warp each, that a multiprocessor is given: as many as run at once by their registers."""
+PIECES = 96
+"""Pieces that all of these programs have in registers, at most."""
 STAGES = {"forward": 2, "backward": 2}
 """Turns that are on their way at once, where products wait for loads."""
+
+FETCHED = {"forward": 2, "backward": 2}
+"""Turns that are brought into the cache before the taps are looked at."""
 
 
 def forward(x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rate: float) -> Tensor:
@@ -85,6 +90,9 @@ def constants(
         "parts": -(-x.shape[2] // block),
         "spans": spans(heads, channels, block),
         "wide": triton.next_power_of_2(count),
+        "rows": triton.next_power_of_2(many * SIZE),
+        # The interpreter knows no assembly.
+        "fetched": 0 if x.device.type == "cpu" else FETCHED[direction],
         "softmax": softmax,
         "rate": rate,
         "precise": x.dtype == torch.float32,
@@ -96,7 +104,9 @@ def constants(
 def shared(direction: str, x: Tensor, fixed: dict[str, Any]) -> tuple[int, int, int]:
     """Turns that a sequence takes, turns of a program, and programs for each block of channels."""
     blocks = -(-x.shape[1] // (fixed["size"] * fixed["many"]))
-    room = max(1, multiprocessors(x) * PROGRAMS[direction] // fixed["parts"])
+    pieces = fixed["spans"] * (fixed["back"] + fixed["ahead"] + 1)
+    programs = max(1, min(PROGRAMS[direction], PIECES // pieces))
+    room = max(1, multiprocessors(x) * programs // fixed["parts"])
     turns = -(-len(x) * blocks // room)
     return blocks, turns, -(-len(x) * blocks // turns)
 
