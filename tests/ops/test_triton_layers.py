@@ -98,6 +98,38 @@ def test_attention(batch, heads, length, keys, channels, causal, dtype):
         compare(function, over(plain_attention), inputs)
 
 
+@pytest.mark.parametrize("dtype", BOTH)
+@pytest.mark.parametrize(("heads", "channels"), [(4, 25), (4, 20), (3, 6), (4, 62)])
+def test_attention_of_heads_that_begin_within_a_load(heads, channels, dtype):
+    width = heads * channels
+    x = randn(2, 9, 3 * width, dtype=dtype)
+
+    def over(function):
+        def run(x):
+            parts = (part.unflatten(2, (heads, -1)).transpose(1, 2) for part in x.split(width, 2))
+            return function(*parts, None, True)
+
+        return run
+
+    compare(over(by_triton(attention)), over(plain_attention), [x])
+
+
+def test_what_rows_of_heads_are_multiples_of():
+    from litetransformer.ops.attention.triton_ops import unit_of
+
+    def unit(heads, channels, begin=0, dtype=torch.float16):
+        rows = torch.zeros(2, 9, begin + 2 * heads * channels, device=DEVICE, dtype=dtype)
+        return unit_of(rows[..., begin:].unflatten(2, (2 * heads, -1))[..., :heads, :].transpose(1, 2))
+
+    assert unit(4, 25) == unit(4, 25, begin=4) == 4
+    assert unit(4, 20) == unit(4, 20, begin=8) == unit(4, 50) == unit(4, 124) == 8
+    assert unit(4, 20, begin=4) == unit(4, 20, dtype=torch.float32) == 4
+    # Units of eight would take 68 numbers for a head.
+    assert unit(4, 62) == 4
+    assert unit(4, 25, begin=1) == unit(1, 31) == 1
+    assert unit_of(torch.zeros(2, 4, 9, 32, device=DEVICE)) == 1
+
+
 def test_merging_the_heads_of_attention_moves_nothing():
     inputs = [randn(2, 3, 5, 4) for _ in range(3)]
     found = by_triton(attention)(*inputs)

@@ -4,6 +4,7 @@ A program holds all keys and values of one head of one sentence, and goes throug
 time. Backward computes the weights anew. Import this only where `triton.why_not` has no reason against it.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, no_type_check
 
@@ -20,6 +21,8 @@ VARYING = ["length", "keys", "visible_batch", "visible_key"]
 """What changes from batch to batch: a kernel for each would take longer to make than an epoch."""
 SHORTEST = 32
 """Sequences up to so long share one kernel."""
+HELD = 2048
+"""Numbers of its weights and keys that a warp holds, at least."""
 
 
 @triton.jit
@@ -47,31 +50,54 @@ def weigh(
     return weight, factor
 
 
+@triton.jit
+@no_type_check
+def head_of(tensor, batch, batch_step, head, head_step, begin, unit: tl.constexpr):
+    """Where the columns that a program reads of a head begin in a tensor.
+
+    With a `unit` that is `begin`, and 16 or 8 bytes are read at once; steps are in units.
+    """
+    if unit == 1:
+        return tensor + batch * batch_step + head * head_step
+    size: tl.constexpr = tensor.dtype.element_ty.primitive_bitwidth // 8
+    return tl.multiple_of(tensor + batch * batch_step * unit + begin, unit * size)
+
+
 @triton.jit(do_not_specialize=VARYING)
 @no_type_check
 def attend(
     q, k, v, visible, seed, out, length, keys, scale,
     q_batch, q_head, q_row, k_batch, k_head, k_row, v_batch, v_head, v_row, visible_batch, visible_key,
     heads: tl.constexpr, channels: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr,
-    block: tl.constexpr, causal: tl.constexpr, masked: tl.constexpr, rate: tl.constexpr,
+    block: tl.constexpr, unit: tl.constexpr, causal: tl.constexpr, masked: tl.constexpr, rate: tl.constexpr,
     precise: tl.constexpr,
 ):  # fmt: skip
-    """A tile of queries of one head."""
+    """A tile of queries of one head, which may begin within what is read at once."""
+    width: tl.constexpr = heads * channels
     pair = tl.program_id(0).to(tl.int64)
     batch, head = pair // heads, pair % heads
-    begin = tl.program_id(1) * rows
+    begin, first = tl.program_id(1) * rows, head * channels // unit * unit
     row, column, lane = begin + tl.arange(0, rows), tl.arange(0, columns), tl.arange(0, block)
-    asked, there = (row < length)[:, None] & (lane < channels)[None, :], (column < keys)[:, None]
-    there = there & (lane < channels)[None, :]
+    # Columns of other heads: the query has zeros there, and nothing is stored.
+    own = ((lane >= head * channels - first) & (lane < (head + 1) * channels - first))[None, :]
+    read = (first + lane < width)[None, :] if unit > 1 else own
+    asked, there = (row < length)[:, None], (column < keys)[:, None]
     query = tl.load(
-        q + batch * q_batch + head * q_head + row[:, None] * q_row + lane[None, :], mask=asked, other=0.0
-    )
+        head_of(q, batch, q_batch, head, q_head, first, unit) + row[:, None] * (q_row * unit) + lane[None, :],
+        mask=asked & read, other=0.0,
+    )  # fmt: skip
     key = tl.load(
-        k + batch * k_batch + head * k_head + column[:, None] * k_row + lane[None, :], mask=there, other=0.0
-    )
+        head_of(k, batch, k_batch, head, k_head, first, unit) + column[:, None] * (k_row * unit)
+        + lane[None, :],
+        mask=there & read, other=0.0,
+    )  # fmt: skip
     value = tl.load(
-        v + batch * v_batch + head * v_head + column[:, None] * v_row + lane[None, :], mask=there, other=0.0
-    )
+        head_of(v, batch, v_batch, head, v_head, first, unit) + column[:, None] * (v_row * unit)
+        + lane[None, :],
+        mask=there & read, other=0.0,
+    )  # fmt: skip
+    if unit > 1:
+        query = tl.where(own, query, 0.0)
     weight, factor = weigh(
         query, key, visible + batch * visible_batch, visible_key, seed, begin, pair, length, keys, scale,
         rows, columns, causal, masked, rate, precise,
@@ -79,9 +105,9 @@ def attend(
     weight = (weight * factor).to(value.dtype)
     found = multiply(weight, value, tl.zeros((rows, block), tl.float32), precise)
     tl.store(
-        out + ((batch * length + row[:, None]) * heads + head) * channels + lane[None, :],
+        out + (batch * length + row[:, None]) * width + first + lane[None, :],
         found.to(out.dtype.element_ty),
-        mask=asked,
+        mask=asked & own,
     )
 
 
@@ -89,10 +115,10 @@ def attend(
 @no_type_check
 def attend_backward(
     upstream, q, k, v, visible, seed, gradients, length, keys, keys_at, scale,
-    upstream_batch, upstream_row, upstream_head,
+    upstream_batch, upstream_head, upstream_row,
     q_batch, q_head, q_row, k_batch, k_head, k_row, v_batch, v_head, v_row, visible_batch, visible_key,
     heads: tl.constexpr, channels: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr,
-    block: tl.constexpr, tiles: tl.constexpr, packed: tl.constexpr, causal: tl.constexpr,
+    block: tl.constexpr, unit: tl.constexpr, tiles: tl.constexpr, packed: tl.constexpr, causal: tl.constexpr,
     masked: tl.constexpr, rate: tl.constexpr, precise: tl.constexpr,
 ):  # fmt: skip
     """All gradients of one head of one sentence, in rows as `slopes` takes them apart."""
@@ -101,29 +127,34 @@ def attend_backward(
     key_row: tl.constexpr = 3 * width if packed else 2 * width
     pair = tl.program_id(0).to(tl.int64)
     batch, head = pair // heads, pair % heads
-    column, lane = tl.arange(0, columns), tl.arange(0, block)
-    there = (column < keys)[:, None] & (lane < channels)[None, :]
+    column, lane, first = tl.arange(0, columns), tl.arange(0, block), head * channels // unit * unit
+    own = ((lane >= head * channels - first) & (lane < (head + 1) * channels - first))[None, :]
+    read = (first + lane < width)[None, :] if unit > 1 else own
+    there = (column < keys)[:, None]
     key = tl.load(
-        k + batch * k_batch + head * k_head + column[:, None] * k_row + lane[None, :], mask=there, other=0.0
-    )
+        head_of(k, batch, k_batch, head, k_head, first, unit) + column[:, None] * (k_row * unit)
+        + lane[None, :],
+        mask=there & read, other=0.0,
+    )  # fmt: skip
     value = tl.load(
-        v + batch * v_batch + head * v_head + column[:, None] * v_row + lane[None, :], mask=there, other=0.0
-    )
+        head_of(v, batch, v_batch, head, v_head, first, unit) + column[:, None] * (v_row * unit)
+        + lane[None, :],
+        mask=there & read, other=0.0,
+    )  # fmt: skip
+    queries = head_of(q, batch, q_batch, head, q_head, first, unit)
+    aboves = head_of(upstream, batch, upstream_batch, head, upstream_head, first, unit)
     key_slope = tl.zeros((columns, block), tl.float32)
     value_slope = tl.zeros((columns, block), tl.float32)
     for tile in range(tiles):
         begin = tile * rows
         row = begin + tl.arange(0, rows)
-        asked = (row < length)[:, None] & (lane < channels)[None, :]
-        query = tl.load(
-            q + batch * q_batch + head * q_head + row[:, None] * q_row + lane[None, :], mask=asked, other=0.0
-        )
+        asked = (row < length)[:, None]
+        query = tl.load(queries + row[:, None] * (q_row * unit) + lane[None, :], mask=asked & read, other=0.0)
         above = tl.load(
-            upstream + batch * upstream_batch + head * upstream_head + row[:, None] * upstream_row
-            + lane[None, :],
-            mask=asked,
-            other=0.0,
-        )  # fmt: skip
+            aboves + row[:, None] * (upstream_row * unit) + lane[None, :], mask=asked & read, other=0.0
+        )
+        if unit > 1:
+            query, above = tl.where(own, query, 0.0), tl.where(own, above, 0.0)
         weight, factor = weigh(
             query, key, visible + batch * visible_batch, visible_key, seed, begin, pair, length, keys, scale,
             rows, columns, causal, masked, rate, precise,
@@ -135,13 +166,37 @@ def attend_backward(
         key_slope = multiply(tl.trans(slope), query, key_slope, precise)
         query_slope = multiply(slope, key, tl.zeros((rows, block), tl.float32), precise)
         tl.store(
-            gradients + (batch * length + row[:, None]) * query_row + head * channels + lane[None, :],
+            gradients + (batch * length + row[:, None]) * query_row + first + lane[None, :],
             query_slope.to(gradients.dtype.element_ty),
-            mask=asked,
+            mask=asked & own,
         )
-    place = gradients + keys_at + (batch * keys + column[:, None]) * key_row + head * channels + lane[None, :]
-    tl.store(place, key_slope.to(gradients.dtype.element_ty), mask=there)
-    tl.store(place + width, value_slope.to(gradients.dtype.element_ty), mask=there)
+    place = gradients + keys_at * unit + (batch * keys + column[:, None]) * key_row + first + lane[None, :]
+    tl.store(place, key_slope.to(gradients.dtype.element_ty), mask=there & own)
+    tl.store(place + width, value_slope.to(gradients.dtype.element_ty), mask=there & own)
+
+
+def unit_of(*tensors: Tensor) -> int:
+    """Numbers, at most 16 bytes of them, that rows of all these (B, H, T, R) tensors are multiples of.
+
+    1 where the heads of a row do not follow each other, and no more than leaves a head's block as it is.
+    """
+    _, heads, _, channels = tensors[0].shape
+    # What only resembles a tensor, such as a traced one, has no address.
+    if any(tensor.stride(1) != channels or type(tensor) is not Tensor for tensor in tensors):
+        return 1
+    size = tensors[0].element_size()
+    begins = (tensor.data_ptr() // size for tensor in tensors)
+    strides = (stride for tensor in tensors for stride in (tensor.stride(0), tensor.stride(2)))
+    unit = math.gcd(16 // size, heads * channels, *begins, *strides)
+    while power(channels + max(head * channels % unit for head in range(heads))) > power(channels):
+        unit //= 2
+    return unit
+
+
+def steps(tensor: Tensor, unit: int) -> tuple[int, int, int]:
+    """The strides of batch and rows in units, with that of heads between them in numbers."""
+    batch, head, row, _ = tensor.stride()
+    return batch // unit, head, row // unit
 
 
 def sizes(q: Tensor, k: Tensor) -> dict[str, Any]:
@@ -157,7 +212,7 @@ def sizes(q: Tensor, k: Tensor) -> dict[str, Any]:
         "columns": columns,
         "block": block,
         "precise": q.element_size() == 4,
-        "num_warps": max(1, min(8, triton.next_power_of_2(held // 2048))),
+        "num_warps": max(1, min(8, triton.next_power_of_2(held // HELD))),
     }
 
 
@@ -175,11 +230,11 @@ def attention(
     q, k, v = map(side_by_side, (q, k, v))
     batch, heads, length, channels = q.shape
     out = q.new_empty(batch, length, heads, channels)
-    size, seen = sizes(q, k), q if visible is None else visible
+    size, seen, unit = sizes(q, k), q if visible is None else visible, unit_of(q, k, v)
     launcher(attend)[(batch * heads, triton.cdiv(length, size["rows"]))](
         q, k, v, seen, q if seed is None else seed, out, length, k.shape[2], channels**-0.5,
-        *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], seen.stride(0), seen.stride(3),
-        causal=causal, masked=visible is not None, rate=0.0 if seed is None else rate, **size,
+        *steps(q, unit), *steps(k, unit), *steps(v, unit), seen.stride(0), seen.stride(3),
+        unit=unit, causal=causal, masked=visible is not None, rate=0.0 if seed is None else rate, **size,
     )  # fmt: skip
     return out
 
@@ -197,15 +252,15 @@ def attention_backward(
     packed: bool,
 ) -> Tensor:
     """The gradients of `q`, `k` and `v` in one piece of memory, which `slopes` takes apart."""
-    q, k, v, upstream = map(side_by_side, (q, k, v, upstream))
+    q, k, v, upstream = map(side_by_side, (q, k, v, upstream.transpose(1, 2)))
     batch, heads, length, channels = q.shape
     gradients = q.new_empty(q.numel() + k.numel() + v.numel())
     keys_at = heads * channels if packed else q.numel()
-    size, seen = sizes(q, k), q if visible is None else visible
+    size, seen, unit = sizes(q, k), q if visible is None else visible, unit_of(q, k, v, upstream)
     launcher(attend_backward)[(batch * heads,)](
         upstream, q, k, v, seen, q if seed is None else seed, gradients,
-        length, k.shape[2], keys_at, channels**-0.5, *upstream.stride()[:3],
-        *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], seen.stride(0), seen.stride(3),
+        length, k.shape[2], keys_at // unit, channels**-0.5, *steps(upstream, unit),
+        *steps(q, unit), *steps(k, unit), *steps(v, unit), seen.stride(0), seen.stride(3), unit=unit,
         tiles=triton.cdiv(length, size["rows"]), packed=packed, causal=causal, masked=visible is not None,
         rate=0.0 if seed is None else rate, **size,
     )  # fmt: skip
