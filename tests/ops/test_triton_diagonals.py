@@ -1,5 +1,6 @@
 """The kernels of 16 × 16 pieces equal the reference: on a GPU, elsewhere under Triton's interpreter."""
 
+import jaxtyping
 import pytest
 import torch
 
@@ -22,6 +23,11 @@ with pytest.MonkeyPatch.context() as patch:
     pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
     from litetransformer.ops.windowed_sum import triton_diagonals_ops
 
+# The thread of backward greets cuBLAS first; the compiler uses what PyTorch itself has deprecated.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 SHAPES = [
     # batch, length, channels, heads, taps
@@ -92,3 +98,26 @@ def test_bfloat16_on_a_gpu(length, channels, taps):
     if taps == 31:
         options = (taps - 1, 0.1, torch.tensor([SEED], device=DEVICE))
         compare(windowed_softmax_sum, softmax_reference, shape, torch.bfloat16, *options)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_the_same_bits_every_time_and_when_compiled(monkeypatch):
+    # The compiler can't trace the checks of shapes that these tests put around every function.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    x = torch.randn(8, 300, 80, device=DEVICE, dtype=torch.bfloat16, requires_grad=True)
+    weights = torch.randn(4, 31, device=DEVICE, requires_grad=True)
+
+    def run(x, weights):
+        return windowed_sum(x, weights, 30)
+
+    def gradients(function):
+        out = function(x, weights)
+        return out, *torch.autograd.grad(out, (x, weights), torch.ones_like(out))
+
+    with use(windowed_sum, "triton"):
+        first, again = gradients(run), gradients(run)
+        traced = gradients(torch.compile(run, fullgraph=True))
+    for one, other, third in zip(first, again, traced, strict=True):
+        assert torch.equal(one, other)
+        assert torch.equal(one, third)

@@ -91,14 +91,18 @@ def constants(
         "spans": spans(heads, channels, block),
         "wide": triton.next_power_of_2(count),
         "rows": triton.next_power_of_2(many * SIZE),
-        # The interpreter knows no assembly.
-        "fetched": 0 if x.device.type == "cpu" else FETCHED[direction],
+        "fetched": fetched(direction, x),
         "softmax": softmax,
         "rate": rate,
         "precise": x.dtype == torch.float32,
         "num_warps": 1,
         "num_stages": STAGES[direction],
     }
+
+
+def fetched(direction: str, x: Tensor) -> int:
+    """Turns to bring into the cache: by a line of assembly, unknown to interpreter and tracing compiler."""
+    return FETCHED[direction] if x.is_cuda and type(x) is Tensor else 0
 
 
 def shared(direction: str, x: Tensor, fixed: dict[str, Any]) -> tuple[int, int, int]:
