@@ -114,9 +114,9 @@ nothing but the training and the place of the norms differs; precision is a GPU'
 _CONSISTENT = """As {model}, with consistency training (R-Drop), which suits a set as small as this, and the
 average of the weights, for as many updates as make its two runs of each batch read as many tokens as the
 paper's recipe reads. Once it is trained it costs what {model} costs."""
-_LONGER = """As {model}, with the average of the weights, for as many updates as make it read as many tokens as
-the paper's recipe does. A model of this size can't learn so much text by heart, so nothing more is done against
-that. Once it is trained it costs what {model} costs."""
+_LONGER = """As {model}, with the average of the weights, for as many updates as make it read as many tokens
+as the paper's recipe does. A model of this size can't learn so much text by heart, so nothing more is done
+against that. Once it is trained it costs what {model} costs."""
 
 
 def five_systems(
