@@ -1,6 +1,7 @@
 """What a model says about a line: the same in any company, whatever the line holds."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -273,9 +274,7 @@ def test_samples_follow_from_the_seed_and_the_lines_number_alone(translator):
 @pytest.mark.parametrize(
     ("given", "beam", "expected"), [(None, 4, 1024), (None, 1, 4096), (90, 4, 22), (3, 4, 1)]
 )
-def test_as_many_tokens_are_searched_at_once_as_suit_the_device(
-    translator, monkeypatch, given, beam, expected
-):
+def test_as_many_tokens_are_searched_at_once_as_asked_for(translator, monkeypatch, given, beam, expected):
     budgets = []
 
     def watched(lengths, budget):
@@ -285,7 +284,14 @@ def test_as_many_tokens_are_searched_at_once_as_suit_the_device(
     monkeypatch.setattr(text_to_text, "_batches", watched)
     translator.translate(["Hund", "Haus"], beam=beam, batch_tokens=given)
     assert budgets == [expected]
-    assert text_to_text.BATCH_TOKENS["cuda"] > text_to_text.BATCH_TOKENS["mps"] == 4096
+
+
+@pytest.mark.parametrize(("gib", "expected"), [(0.5, 4096), (8, 32_768), (80, 327_680)])
+def test_a_gpu_searches_as_many_tokens_at_once_as_suit_its_memory(monkeypatch, gib, expected):
+    properties = SimpleNamespace(total_memory=int(gib * 2**30))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    assert text_to_text.tokens_at_once(torch.device("cuda")) == expected
+    assert text_to_text.tokens_at_once(torch.device("mps")) == 4096
 
 
 def test_one_text_in_place_of_lines_is_refused(translator):

@@ -21,7 +21,7 @@ class Summarizer(TextToText):
         """The best summary of each document, in order.
 
         `options` override the model's own search (`beam`, `shortest`, `longest`, `no_repeat_ngram`, …).
-        `batch_tokens` bounds the tokens that are searched at once (`BATCH_TOKENS` unless told); it changes
+        `batch_tokens` bounds the tokens that are searched at once (`tokens_at_once` unless told); it changes
         speed and memory alone.
         """
         return self.best(documents, batch_tokens=batch_tokens, **options)

@@ -1,7 +1,6 @@
 """Text in, text out: what a model writes for lines, whatever they hold."""
 
 from abc import ABC
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +19,19 @@ from litetransformer.tasks.model_folder import ModelCard, load_model
 
 LONGEST_PIECE = 256
 """Source tokens read at once where sources are not cut; longer ones go in pieces: no model has seen them."""
-BATCH_TOKENS = defaultdict(lambda: 4_096, cuda=65_536)
-"""Tokens searched at once, by the type of device: a GPU's time goes by the steps, not by their width."""
+BATCH_TOKENS = 4_096
+"""Tokens searched at once on a CPU; on a GPU at least."""
+BYTES_A_TOKEN = 1 << 18
+"""A GPU's memory for each token that it searches at once: what the largest model of the paper takes, four times.
+
+Its time goes by the steps and hardly by their width."""
+
+
+def tokens_at_once(device: torch.device) -> int:
+    """Tokens searched at once on `device` unless told, those of all hypotheses: as many as suit its memory."""
+    if device.type != "cuda":
+        return BATCH_TOKENS
+    return max(BATCH_TOKENS, torch.cuda.get_device_properties(device).total_memory // BYTES_A_TOKEN)
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class TextToText(ABC):  # noqa: B024 (a subclass only says what the text is)
         """The best text for each line, in order.
 
         `options` override the model's own search (`beam`, `length_penalty`, `longest`, …). `batch_tokens`
-        bounds the tokens that are searched at once (`BATCH_TOKENS` unless told); it changes speed and memory
+        bounds the tokens that are searched at once (`tokens_at_once` unless told); it changes speed and memory
         alone.
         """
         return [found[0].text for found in self.outputs(lines, batch_tokens=batch_tokens, **options)]
@@ -130,7 +140,7 @@ class TextToText(ABC):  # noqa: B024 (a subclass only says what the text is)
     ) -> list[list[Hypothesis]]:
         found: list[list[Hypothesis]] = [[] for _ in pieces]
         width = search.beam if sampling is None else sampling.samples
-        budget = (batch_tokens or BATCH_TOKENS[self.device.type]) // width
+        budget = (batch_tokens or tokens_at_once(self.device)) // width
         for batch in _batches([len(piece) + 1 for piece in pieces], max(1, budget)):
             rows = [pieces[index] for index in batch]
             source = torch.full((len(rows), max(map(len, rows)) + 1), PAD)
