@@ -1,6 +1,6 @@
 """Translating a file with beam 4: lines a second and, if a reference is there, BLEU.
 
-    python benchmarks/decoding_speed.py --model FOLDER --source FILE [--target FILE] [--batch-tokens 262144]
+    python benchmarks/decoding_speed.py --model FOLDER --source FILE [--target FILE] [--batch-tokens N]
 
 The first translation of a few lines, which loads and warms up, is timed apart.
 """
@@ -18,6 +18,7 @@ from trainings import machine
 from litetransformer.core.files import write_json
 from litetransformer.data.corpus import read_lines
 from litetransformer.decode.score import bleu
+from litetransformer.tasks.text_to_text import tokens_at_once
 from litetransformer.tasks.translator import load
 
 
@@ -27,7 +28,7 @@ def main() -> int:
     options.add_argument("--source", type=Path, required=True)
     options.add_argument("--target", type=Path)
     options.add_argument("--data", default="", help="what the text is, for the results")
-    options.add_argument("--batch-tokens", type=int, default=262144)
+    options.add_argument("--batch-tokens", type=int, help="tokens at once, not the usual number")
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--out", type=Path, default=Path("docs/results/decoding-speed.json"))
     given = options.parse_args()
@@ -50,7 +51,7 @@ def main() -> int:
         "data": given.data or given.source.name,
         "model": given.model.name,
         "lines": len(lines),
-        "batch_tokens": given.batch_tokens,
+        "batch_tokens": given.batch_tokens or tokens_at_once(translator.device),
         "first_seconds": first,
         "seconds": seconds,
         "words_out": sum(len(line.split()) for line in found),

@@ -22,13 +22,13 @@ LONGEST_PIECE = 256
 BATCH_TOKENS = 4_096
 """Tokens searched at once on a CPU; on a GPU at least."""
 BYTES_A_TOKEN = 1 << 18
-"""A GPU's memory for each token that it searches at once: what the largest model of the paper takes, four times.
+"""A GPU's memory for each token that it searches at once: four times what the paper's largest model takes.
 
 Its time goes by the steps and hardly by their width."""
 
 
 def tokens_at_once(device: torch.device) -> int:
-    """Tokens searched at once on `device` unless told, those of all hypotheses: as many as suit its memory."""
+    """Tokens searched at once on `device` unless told, all hypotheses counted: as many as suit it."""
     if device.type != "cuda":
         return BATCH_TOKENS
     return max(BATCH_TOKENS, torch.cuda.get_device_properties(device).total_memory // BYTES_A_TOKEN)
@@ -69,8 +69,8 @@ class TextToText(ABC):  # noqa: B024 (a subclass only says what the text is)
         """The best text for each line, in order.
 
         `options` override the model's own search (`beam`, `length_penalty`, `longest`, …). `batch_tokens`
-        bounds the tokens that are searched at once (`tokens_at_once` unless told); it changes speed and memory
-        alone.
+        bounds the tokens that are searched at once (`tokens_at_once` unless told); it changes speed and
+        memory alone.
         """
         return [found[0].text for found in self.outputs(lines, batch_tokens=batch_tokens, **options)]
 

@@ -18,8 +18,8 @@ class Translator(TextToText):
         """The best translation of each line, in order.
 
         `options` override the model's own search (`beam`, `length_penalty`, `longest`, …). `batch_tokens`
-        bounds the tokens that are searched at once (`tokens_at_once` unless told); it changes speed and memory
-        alone.
+        bounds the tokens that are searched at once (`tokens_at_once` unless told); it changes speed and
+        memory alone.
         """
         return self.best(lines, batch_tokens=batch_tokens, **options)
 
