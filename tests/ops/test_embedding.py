@@ -67,6 +67,23 @@ def test_vectors_and_gradients_are_the_references(kind, rows, length, size, dim,
     torch.testing.assert_close(*pair, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("wrong", [-1, 40, 30_000, 2**40])
+def test_a_token_that_is_not_in_the_table_becomes_nan_and_touches_nothing_else(wrong):
+    tokens = torch.randint(40, (4, 50), device=DEVICE)
+    tokens[2, 7] = wrong
+    # What lies beside the table in memory is neither read nor written.
+    whole = torch.randn(120, 20, device=DEVICE)
+    table = whole[40:80].requires_grad_()
+    out = by_triton(tokens, table, torch.arange(50, device=DEVICE))
+    bad = out.isnan()
+    assert bad[2, 7].all()
+    assert bad.sum() == 20
+    gradient = torch.zeros(120, 20, device=DEVICE)
+    triton_ops.add_runs(torch.ones_like(out), tokens, None, 0.0, gradient[40:80])
+    assert not gradient[:40].any()
+    assert not gradient[80:].any()
+
+
 def test_what_is_dropped_is_dropped_from_the_gradient():
     tokens = tokens_of("as in a text", 9, 30, 50)
     table = torch.randn(50, 24, device=DEVICE).requires_grad_()

@@ -21,20 +21,26 @@ WIDTH = 64
 """Channels that a program of the gradient has: with more of them it would have too few registers."""
 
 
-@triton.jit(do_not_specialize=["rows", "period"])
+@triton.jit(do_not_specialize=["rows", "period", "size"])
 @no_type_check
 def read(
-    tokens, positions, table, seed, out, rows, period,
+    tokens, positions, table, seed, out, rows, period, size,
     width: tl.constexpr, block: tl.constexpr, step: tl.constexpr,
     scale: tl.constexpr, slope: tl.constexpr, rate: tl.constexpr,
 ):  # fmt: skip
-    """`step` rows of the scaled vectors with their positions, dropped."""
+    """`step` rows of the scaled vectors with their positions, dropped; NaN for tokens not in the table.
+
+    A kernel can't raise, and must not read what lies beside the table: the step that meets NaN says so.
+    """
     row, lane = tl.program_id(0) * step + tl.arange(0, step), tl.arange(0, block)
     half: tl.constexpr = width // 2
     there = (row < rows)[:, None] & (lane < width)[None, :]
     token = tl.load(tokens + row, mask=row < rows, other=0)
     position = tl.load(positions + row % period, mask=row < rows, other=0).to(tl.float32)
-    vector = tl.load(table + token[:, None] * width + lane[None, :], mask=there, other=0.0).to(tl.float32)
+    known = ((token >= 0) & (token < size))[:, None]
+    vector = tl.load(
+        table + token[:, None] * width + lane[None, :], mask=there & known, other=float("nan")
+    ).to(tl.float32)  # fmt: skip
     which = tl.where(lane < half, lane, lane - half).to(tl.float32)
     angle = position[:, None] * tl.exp(which * slope)[None, :]
     wave = tl.where((lane < half)[None, :], tl.sin(angle), tl.cos(angle))
@@ -55,16 +61,16 @@ def look_up(
     step = max(1, 2048 // block)
     read[(triton.cdiv(tokens.numel(), step),)](
         tokens, positions, table.contiguous(), tokens if seed is None else seed, out, tokens.numel(),
-        positions.numel(), width=dim, block=block, step=step, scale=math.sqrt(dim), slope=slope(dim),
-        rate=0.0 if seed is None else rate,
+        positions.numel(), len(table), width=dim, block=block, step=step, scale=math.sqrt(dim),
+        slope=slope(dim), rate=0.0 if seed is None else rate,
     )  # fmt: skip
     return out
 
 
-@triton.jit(do_not_specialize=["rows"])
+@triton.jit(do_not_specialize=["rows", "size"])
 @no_type_check
 def add_run(
-    keys, order, values, seed, gradient, edge_keys, edges, rows,
+    keys, order, values, seed, gradient, edge_keys, edges, rows, size,
     width: tl.constexpr, run: tl.constexpr, block: tl.constexpr,
     scale: tl.constexpr, rate: tl.constexpr, sorted_already: tl.constexpr, last: tl.constexpr,
 ):  # fmt: skip
@@ -101,7 +107,8 @@ def add_run(
         tl.store(edge_keys + tl.program_id(0) * 2, begin_key)
         tl.store(edge_keys + tl.program_id(0) * 2 + 1, end_key)
     goal = gradient + key.to(tl.int64)[:, None] * width + lane[None, :]
-    there = inside[:, None] & (lane < width)[None, :]
+    known = (key >= 0) & (key < size)
+    there = (inside & known)[:, None] & (lane < width)[None, :]
     tl.store(goal, tl.load(goal, mask=there, other=0.0) + total, mask=there)
 
 
@@ -119,7 +126,7 @@ def add_runs(upstream: Tensor, tokens: Tensor, seed: Tensor | None, rate: float,
         edges = gradient.new_empty((2 * programs, dim))
         block = min(WIDTH, power(dim))
         add_run[(programs, triton.cdiv(dim, block))](
-            keys, order, values, order if seed is None else seed, gradient, edge_keys, edges, rows,
+            keys, order, values, order if seed is None else seed, gradient, edge_keys, edges, rows, size,
             width=dim, run=RUN, block=block, scale=scale, rate=rate if first and seed is not None else 0.0,
             sorted_already=not first, last=programs == 1,
         )  # fmt: skip
