@@ -1,5 +1,6 @@
 """What Triton kernels share: launching, sizes of blocks, dropout by a hash, matrix products."""
 
+import functools
 from typing import Any, no_type_check
 
 import torch
@@ -23,6 +24,16 @@ def counted(turns: int, x: Tensor) -> Any:
     Of a number the interpreter would make a tensor, which no loop of Python's counts to.
     """
     return turns if x.is_cuda else tl.constexpr(turns)
+
+
+def multiprocessors(x: Tensor) -> int:
+    """Multiprocessors of the device of `x`, or 2 where it has none: so tests see more than one turn."""
+    return _multiprocessors(x.device.index) if x.is_cuda else 2
+
+
+@functools.cache
+def _multiprocessors(index: int | None) -> int:
+    return torch.cuda.get_device_properties(index).multi_processor_count
 
 
 @triton.jit

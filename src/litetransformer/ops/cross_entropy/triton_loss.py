@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.library import triton_op
 
 from litetransformer.core.tokens import PAD
-from litetransformer.ops.triton_common import counted, launcher
-from litetransformer.ops.windowed_sum.triton_band import multiprocessors
+from litetransformer.ops.triton_common import counted, launcher, multiprocessors
 
 NUMBERS = 16
 """Logits of a row for a thread, as long as there are threads left."""

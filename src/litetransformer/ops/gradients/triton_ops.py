@@ -16,8 +16,7 @@ from torch import Tensor
 from litetransformer.ops.gradients import Product, Sum
 from litetransformer.ops.kernels import side_by_side
 from litetransformer.ops.linear.triton_ops import rectified_sum
-from litetransformer.ops.triton_common import counted, multiply
-from litetransformer.ops.windowed_sum.triton_band import multiprocessors
+from litetransformer.ops.triton_common import counted, multiply, multiprocessors
 
 HIGH, ACROSS = 128, 128
 """Rows and columns of a weight's gradient that a program has at most, powers of two from 64 on.

@@ -6,9 +6,9 @@ import torch
 import triton
 from torch import Tensor
 
-from litetransformer.ops.triton_common import launcher
+from litetransformer.ops.triton_common import launcher, multiprocessors
 from litetransformer.ops.windowed_sum import triton_across
-from litetransformer.ops.windowed_sum.triton_band import multiprocessors, stepped
+from litetransformer.ops.windowed_sum.triton_band import stepped
 from litetransformer.ops.windowed_sum.triton_memory import unit
 from litetransformer.ops.windowed_sum.triton_square_ops import LEAST, chain
 

@@ -5,11 +5,7 @@ A program computes `rows` positions of one head as a matrix product, band (rows 
 the window. Sizes of blocks are powers of two, so a tile is worth `step` positions and the rest is masked.
 """
 
-import functools
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
 
 from litetransformer.ops.kernels import power
 
@@ -45,16 +41,6 @@ class Tiling:
         """Programs that a multiprocessor has room for at once: more of them would wait for a second wave."""
         wide = self.rows * self.columns > 1024
         return max(2, (ROOM // 2 if backward and wide else ROOM) // warps)
-
-
-@functools.cache
-def _multiprocessors(index: int | None) -> int:
-    return torch.cuda.get_device_properties(index).multi_processor_count
-
-
-def multiprocessors(x: Tensor) -> int:
-    """Multiprocessors of the device of `x`, or 2 where it has none: so tests see more than one turn."""
-    return _multiprocessors(x.device.index) if x.is_cuda else 2
 
 
 def rounded(pieces: int, programs: int) -> int:

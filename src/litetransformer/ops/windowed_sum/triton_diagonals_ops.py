@@ -7,10 +7,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from litetransformer.ops.triton_common import launcher
+from litetransformer.ops.triton_common import launcher, multiprocessors
 from litetransformer.ops.windowed_sum import triton_diagonals
 from litetransformer.ops.windowed_sum.triton_across_ops import spans
-from litetransformer.ops.windowed_sum.triton_band import multiprocessors
 from litetransformer.ops.windowed_sum.triton_memory import unit
 
 SIZE = 16

@@ -12,16 +12,15 @@ from torch.library import triton_op
 
 from litetransformer.ops.gradients import Sum, collected
 from litetransformer.ops.kernels import power, side_by_side
-from litetransformer.ops.triton_common import column_sums, launcher
+from litetransformer.ops.triton_common import column_sums, launcher, multiprocessors
 from litetransformer.ops.windowed_sum import (
     triton_across_ops,
-    triton_diagonals_ops,
     triton_dynamic,
     triton_short_ops,
     triton_square_ops,
     triton_static,
 )
-from litetransformer.ops.windowed_sum.triton_band import Tiling, multiprocessors, rounded, tiling
+from litetransformer.ops.windowed_sum.triton_band import Tiling, rounded, tiling
 from litetransformer.ops.windowed_sum.triton_forms import form
 from litetransformer.ops.windowed_sum.triton_memory import unit
 
@@ -29,7 +28,6 @@ OTHERS = {
     "short": triton_short_ops,
     "square": triton_square_ops,
     "across": triton_across_ops,
-    "diagonals": triton_diagonals_ops,
 }
 """What there is beside the bands, which are launched here."""
 
