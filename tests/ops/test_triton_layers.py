@@ -99,8 +99,8 @@ def test_attention(batch, heads, length, keys, channels, causal, dtype):
 
 
 @pytest.mark.parametrize("dtype", BOTH)
-@pytest.mark.parametrize(("heads", "channels"), [(4, 25), (4, 20), (3, 6), (4, 62)])
-def test_attention_of_heads_that_begin_within_a_load(heads, channels, dtype):
+@pytest.mark.parametrize(("heads", "channels"), [(4, 25), (4, 20), (4, 60), (2, 124), (4, 16)])
+def test_attention_of_heads_side_by_side(heads, channels, dtype):
     width = heads * channels
     x = randn(2, 9, 3 * width, dtype=dtype)
 
@@ -121,12 +121,11 @@ def test_what_rows_of_heads_are_multiples_of():
         rows = torch.zeros(2, 9, begin + 2 * heads * channels, device=DEVICE, dtype=dtype)
         return unit_of(rows[..., begin:].unflatten(2, (2 * heads, -1))[..., :heads, :].transpose(1, 2))
 
-    assert unit(4, 25) == unit(4, 25, begin=4) == 4
-    assert unit(4, 20) == unit(4, 20, begin=8) == unit(4, 50) == unit(4, 124) == 8
-    assert unit(4, 20, begin=4) == unit(4, 20, dtype=torch.float32) == 4
-    # Units of eight would take 68 numbers for a head.
-    assert unit(4, 62) == 4
-    assert unit(4, 25, begin=1) == unit(1, 31) == 1
+    assert unit(4, 20) == unit(4, 20, begin=8) == unit(4, 40) == unit(4, 124) == 8
+    assert unit(4, 20, begin=4) == unit(3, 20) == unit(4, 20, dtype=torch.float32) == 4
+    assert unit(4, 20, begin=2) == 2
+    # Many heads begin neither at a load nor at its middle.
+    assert unit(4, 25) == unit(4, 50) == unit(4, 62) == unit(1, 31) == 1
     assert unit_of(torch.zeros(2, 4, 9, 32, device=DEVICE)) == 1
 
 
