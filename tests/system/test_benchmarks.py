@@ -246,3 +246,18 @@ def test_summaries_are_checked_against_the_first_sentences():
     assert summarization.lead("no end", 3) == "no end"
     for described in summarization.SETS.values():
         assert set(described.systems) <= set(recipes.names())
+
+
+@pytest.mark.slow
+def test_several_processes_make_the_updates_of_one(programs, tmp_path):
+    many = importlib.import_module("many_gpus")
+    path = tmp_path / "many.json"
+    options = ["--small", "--ranks", "1", "2", "--repeats", "2", "--updates", "1", "--out", str(path)]
+    assert many.main(options) == 0
+    one, two = json.loads(path.read_text())["rows"]
+    assert (one["ranks"], two["ranks"]) == (1, 2)
+    assert one["losses"] == pytest.approx(two["losses"], rel=1e-5)
+    # Three updates at a rate that warms up: they differ, so the weights do change.
+    assert len(set(two["losses"])) == 3
+    assert two["losses_apart"] < 1e-5
+    assert two["batch_a_rank_tokens_a_second"] > 0
