@@ -33,6 +33,8 @@ from litetransformer.tasks.translation import train_translator
 from litetransformer.tasks.translator import load
 from litetransformer.train.report import Report
 
+TEACHING_TOKENS = 4 * DECODING_TOKENS
+"""A training text is long, and one process translates it while others wait."""
 AGAINST = ("base", "paper")
 """The rows that all others are compared with."""
 
@@ -68,7 +70,7 @@ def _teach(teacher: Job, folder: Path) -> None:
     sources = [source for source, _ in read_pairs(splits["train"])]
     with run_folder(teacher, None, functools.partial(prepare, recipe)) as model:
         train_translator(recipe, model, device=teacher.device, report=Report(model, quiet=True))
-        found = load(model, device=teacher.device).translate(sources, batch_tokens=DECODING_TOKENS)
+        found = load(model, device=teacher.device).translate(sources, batch_tokens=TEACHING_TOKENS)
     for name, lines in (("source", sources), ("target", found)):
         write_atomically(folder / f"train.{name}", "".join(f"{line}\n" for line in lines).encode())
 
