@@ -1,6 +1,5 @@
 """A Triton kernel over logits in their own type: each row's loss, and its gradient in the row's place."""
 
-import functools
 from typing import no_type_check
 
 import torch
@@ -22,8 +21,6 @@ HELD = 5
 """Blocks of a row that stay in registers from the first reading on; of longer rows the rest is read again."""
 ROOM = 32
 """Warps that a multiprocessor has at once, by the registers that they take."""
-SPARE = 1024
-"""Bytes of shared memory for what the warps of a program tell each other."""
 LOG2E = tl.constexpr(1.4426950408889634)
 
 
@@ -41,17 +38,18 @@ def read(values, start, token, vocabulary: tl.constexpr, turn: tl.constexpr):
 def row_loss(
     logits, targets, losses, smoothing, row_stride, rows, turns,
     vocabulary: tl.constexpr, pad: tl.constexpr, block: tl.constexpr, held: tl.constexpr,
-    stages: tl.constexpr, gradient: tl.constexpr,
+    gradient: tl.constexpr,
 ):  # fmt: skip
     """Every so many rows one: the highest logit, the softmax's normaliser in base 2, the gradient.
 
-    With two stages a row is on its way from memory while the one before it is computed with.
+    No row is on its way by shared memory while another is computed with: on an H100 that took 134 µs for
+    1,664 rows of 40,000 logits and 130 for 8,192 of 8,192, and this takes 121 for either.
     """
     rounds: tl.constexpr = (vocabulary + block - 1) // block
     lane = tl.arange(0, block)
-    for repeat in tl.range(turns, num_stages=stages):
+    for repeat in range(turns):
         row = repeat * tl.num_programs(0) + tl.program_id(0)
-        # The last turn has a row for some programs only; what others read meanwhile is of no account.
+        # The last turn has a row for some programs only; what others read is of no account.
         there = row < rows
         row = tl.minimum(row, rows - 1)
         start = logits + row.to(tl.int64) * row_stride
@@ -99,23 +97,10 @@ def loss_in_place(logits: Tensor, targets: Tensor, smoothing: float, gradient: b
     warps = min(WARPS, triton.next_power_of_2(triton.cdiv(vocabulary, 32 * NUMBERS)))
     block = min(warps * LOAD, triton.next_power_of_2(vocabulary))
     blocks = triton.cdiv(vocabulary, block)
-    # What is read again would be in its way, and a row on its way takes its size in shared memory.
-    ahead = blocks <= HELD and blocks * block * logits.element_size() + SPARE <= shared_memory(logits)
     programs = min(rows, multiprocessors(logits) * max(1, ROOM // warps))
     launcher(row_loss)[(programs,)](
         logits, targets, losses, smoothing, logits.stride(0), rows,
         counted(triton.cdiv(rows, programs), logits), vocabulary=vocabulary, pad=PAD, block=block,
-        held=min(HELD, blocks), stages=2 if ahead else 1, gradient=gradient, num_warps=warps,
+        held=min(HELD, blocks), gradient=gradient, num_warps=warps,
     )  # fmt: skip
     return losses
-
-
-def shared_memory(x: Tensor) -> int:
-    """Bytes of shared memory that a program may have on the device of `x`; none where it has no such."""
-    return _shared_memory(x.device.index) if x.is_cuda else 0
-
-
-@functools.cache
-def _shared_memory(index: int) -> int:
-    found: int = triton.runtime.driver.active.utils.get_device_properties(index)["max_shared_mem"]
-    return found
