@@ -126,6 +126,21 @@ def test_products_in_half_precision_by_tiles_of_several_sizes(rows, width, depth
         torch.testing.assert_close(gradient[product.bias :][:width].double(), total, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("wide", [1 << 17, 1])
+def test_a_layer_without_a_bias_is_made_with_the_others_of_its_shape(wide, monkeypatch):
+    monkeypatch.setattr(triton_ops, "WIDE", wide)
+    upstream, x = torch.randn(2, 70, 12, device=DEVICE), torch.randn(2, 70, 20, device=DEVICE)
+    products = [Product(upstream[0], x[0], 0), Product(upstream[1], x[1], 240, 480)]
+    assert [len(group) for group in triton_ops._groups(products)] == [2]
+    gradient = torch.zeros(2 * 240 + 2 * 12, device=DEVICE)
+    triton_ops.add(products, [], gradient, Collector().table)
+    weights = [one.t() @ other for one, other in zip(upstream, x, strict=True)]
+    # The last twelve are of neither.
+    expected = [*weights, upstream[1].sum(0), torch.zeros(12, device=DEVICE)]
+    expected = torch.cat([part.flatten() for part in expected])
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_weights_side_by_side_are_joined_without_a_copy():
     net = Net(16).to(DEVICE)
     _, copies, begins = flattened(net, torch.float32, weights_first)

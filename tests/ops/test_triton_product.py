@@ -165,6 +165,8 @@ def test_the_gradient_of_a_weight_is_collected(biased, relu, monkeypatch):
             loss = layer(x, relu).square().sum()
             with into.adding_to(gradient):
                 found = torch.autograd.grad(loss, list(layer.parameters()), allow_unused=True)
+                # Nothing is made of it before the end.
+                assert (len(into.products), into.sums) == (1, [])
         assert found == (None,) * (1 + biased)
     wanted = 2 * torch.cat([one.flatten() for one in expected]).float()
     assert not gradient[:7].any()

@@ -21,13 +21,13 @@ from torch import Tensor
 class Product:
     """Gradients to be found: upstreamᵀ x of a weight, and the sum of upstream's rows of a bias.
 
-    `weight` and `bias` are where they belong in the flat gradient.
+    `weight` and `bias` are where they belong in the flat gradient; None where there is no bias.
     """
 
     upstream: Tensor
     x: Tensor
     weight: int
-    bias: int
+    bias: int | None = None
 
 
 @dataclass(frozen=True)

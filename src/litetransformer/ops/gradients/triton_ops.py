@@ -166,14 +166,18 @@ def _multiply(product: Product, gradient: Tensor) -> None:
         place += upstream.t() @ x
     else:
         torch.addmm(place, upstream.t(), x, out_dtype=torch.float32, out=place)
-    gradient[product.bias :][: upstream.shape[1]] += rectified_sum(upstream, None, torch.float32)[1]
+    if product.bias is not None:
+        gradient[product.bias :][: upstream.shape[1]] += rectified_sum(upstream, None, torch.float32)[1]
 
 
 _TYPES = {torch.float32: tl.float32, torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
 
 
 def _groups(products: Iterable[Product]) -> Iterator[list[Product]]:
-    """Products that one launch makes: of one shape and type, and read in pieces of the same length."""
+    """Products that one launch makes: of one shape and type, and read in pieces of the same length.
+
+    Without a bias, too: what its program adds up for one is then read by no sum.
+    """
     groups = defaultdict(list)
     for product in products:
         upstream, x = side_by_side(product.upstream), side_by_side(product.x)
@@ -238,7 +242,8 @@ def _sums(group: Sequence[Product], partial: Tensor) -> Iterator[Sum]:
     for product, found in zip(group, partial, strict=True):
         width = product.upstream.shape[1]
         yield Sum(found, 0, found.shape[1] - width, product.weight)
-        yield Sum(found, found.shape[1] - width, width, product.bias)
+        if product.bias is not None:
+            yield Sum(found, found.shape[1] - width, width, product.bias)
 
 
 def _launches(sums: Sequence[Sum]) -> Iterator[tuple[bool, list[Sum]]]:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from litetransformer.ops.gradients import Later, Product, Sum, collected
+from litetransformer.ops.gradients import Later, Product, collected
 from litetransformer.ops.kernels import FLOATS, computing_type, triton_why_not
 
 WIDEST = 8192
@@ -108,11 +108,5 @@ def _note(
     """The gradient before the relu; the others are left to who collects them."""
     into, places = later
     slope = above if out is None else torch.ops.aten.threshold_backward(above, out, 0)
-    if len(places) == 2:
-        into.products.append(Product(slope, rows.detach(), *places))
-    else:
-        from litetransformer.ops.linear import triton_ops
-
-        # A product is collected with its bias; a sum stands by itself.
-        into.sums.append(Sum(triton_ops.weight_shares(slope, rows), 0, weight.numel(), *places))
+    into.products.append(Product(slope, rows.detach(), *places))
     return slope, None, None

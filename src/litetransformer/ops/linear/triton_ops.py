@@ -113,17 +113,6 @@ def weigh_rows(
 @triton_op("litetransformer::weight_gradient", mutates_args={})
 def weight_gradient(upstream: Tensor, x: Tensor, out: Tensor | None) -> tuple[Tensor, Tensor]:
     """(N, E): the gradient where `out` is positive (empty without `out`); and weight's and bias's, flat."""
-    slope, partial = _shares(upstream, x, out)
-    return slope, column_sums(partial, upstream.dtype)
-
-
-@triton_op("litetransformer::weight_shares", mutates_args={})
-def weight_shares(upstream: Tensor, x: Tensor) -> Tensor:
-    """Rows whose sum is the weight's gradient and the bias's, flat: (P, E D + E) in fp32."""
-    return _shares(upstream, x, None)[1]
-
-
-def _shares(upstream: Tensor, x: Tensor, out: Tensor | None) -> tuple[Tensor, Tensor]:
     upstream, x = side_by_side(upstream), side_by_side(x)
     (rows, width), depth = upstream.shape, x.shape[1]
     step = 64
@@ -141,4 +130,4 @@ def _shares(upstream: Tensor, x: Tensor, out: Tensor | None) -> tuple[Tensor, Te
         x_even=x_even, relu=out is not None, precise=upstream.dtype == torch.float32, num_warps=4,
         num_stages=3,
     )  # fmt: skip
-    return slope, partial
+    return slope, column_sums(partial, upstream.dtype)
