@@ -136,7 +136,7 @@ def test_channels_of_several_heads_a_program_with_softmax_and_dropout(shape, mon
 
 
 @pytest.mark.parametrize("softmax", [False, True])
-@pytest.mark.parametrize("channels", [80, 100])
+@pytest.mark.parametrize("channels", [80, 100, 248])
 def test_what_is_chosen_for_narrow_heads_in_half_precision(channels, softmax):
     shape = (2, 70, channels, 4, 31)
     if softmax:
@@ -165,10 +165,15 @@ def test_which_kernels_take_a_shape(monkeypatch):
 
     assert both(8) == ["short", "short"]
     assert both(9) == both(16) == ["short", "across"]
-    assert both(17) == both(31) == both(63) == both(31, channels=50) == ["across", "across"]
+    assert both(17) == both(31) == both(64) == both(31, channels=50) == ["across", "across"]
+    assert both(9, channels=62) == ["short", "across"]
+    assert both(9, channels=64) == both(31, channels=64) == both(64, channels=126) == ["across", "across"]
+    assert both(8, channels=64) == both(8, channels=128) == ["short", "short"]
     assert both(31, channels=6) == ["bands", "bands"]
-    assert both(31, channels=80) == both(31, rows=(1, 4)) == ["square", "square"]
-    assert both(31, dtype=torch.float32) == both(31, dtype=torch.float32, rows=(1, 4)) == ["square", "square"]
+    assert both(9, channels=128) == both(64, channels=128) == ["square", "square"]
+    assert both(31, rows=(1, 4)) == both(31, rows=(1, 4), channels=80) == ["square", "square"]
+    for options in ({}, {"rows": (1, 4)}, {"channels": 80}):
+        assert both(31, dtype=torch.float32, **options) == ["square", "square"]
     assert both(31, dtype=torch.float32, rows=(1, 4), channels=130) == ["bands", "bands"]
     assert both(65) == ["bands", "bands"]
     assert form(63, 63) == form(3, -1) == form(3, 2, channels=258) == "bands"

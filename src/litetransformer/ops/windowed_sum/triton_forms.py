@@ -2,7 +2,6 @@
 
 - `short`: multiply-adds in registers, `triton_short`;
 - `across`: squares for static taps and channels of several heads, `triton_across`;
-- `diagonals`: the same in pieces of 16 × 16, `triton_diagonals`; only if forced;
 - `square`: products with a square's two triangles, `triton_square`;
 - `bands`: products with bands, `triton_static` and `triton_dynamic`: for any shape.
 """
@@ -16,8 +15,10 @@ SHORTEST = 16
 """Taps up to which they fit in registers at all."""
 SQUARE = 64
 """Taps up to which a square fits in registers."""
-NARROW = 32
-"""Channels a head below which, with static taps, programs by heads move parts of memory twice."""
+SLIM = 32
+"""Channels a head below which static sums forward of up to `SHORTEST` taps are quicker without products."""
+NARROW = 64
+"""Channels a head below which, with static taps, programs by heads move too many parts of memory twice."""
 THIN = 4
 """Channels a head below which the 16 of a block belong to more heads than a program has registers for."""
 WIDE = 64
@@ -35,7 +36,7 @@ def form(x: Tensor, taps: Tensor, left: int, *, backward: bool = False) -> str:
 
 
 def _chosen(x: Tensor, taps: Tensor, backward: bool) -> str:
-    """By what an H100 takes (docs/results/windowed-sum-variants.json)."""
+    """By what an H100 takes (docs/performance.md, "Four kinds of kernel, and what they reach")."""
     heads, count = taps.shape[-2:]
     static, width = taps.dim() == 2, x.shape[2] // heads
     if count <= SHORT:
@@ -43,18 +44,18 @@ def _chosen(x: Tensor, taps: Tensor, backward: bool) -> str:
     if x.dtype == torch.float32:
         # Per position a square of wide heads has too few registers in fp32.
         return "square" if static or width <= WIDE else "bands"
-    if static and width < NARROW:
-        if count <= SHORTEST and not backward:
-            return "short"
-        return "across" if width >= THIN else "bands"
-    return "square"
+    if not static or width >= NARROW:
+        return "square"
+    if width < SLIM and count <= SHORTEST and not backward:
+        return "short"
+    return "across" if width >= THIN else "bands"
 
 
 def _possible(form: str, x: Tensor, taps: Tensor, left: int) -> bool:
     heads, count = taps.shape[-2:]
     if form == "bands":
         return True
-    if form in ("across", "diagonals") and taps.dim() == 4:
+    if form == "across" and taps.dim() == 4:
         return False
     # Windows must meet their position.
     most = SHORTEST if form == "short" else SQUARE
