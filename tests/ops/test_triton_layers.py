@@ -6,9 +6,6 @@ On a GPU as they are, elsewhere under Triton's interpreter, which runs in fp32.
 import pytest
 import torch
 
-from litetransformer.layers.feed_forward import FeedForward
-from litetransformer.layers.residual import Residual
-from litetransformer.layers.stack import Stack
 from litetransformer.ops.attention import attention
 from litetransformer.ops.attention import reference as plain_attention
 from litetransformer.ops.dispatch import use
@@ -16,7 +13,6 @@ from litetransformer.ops.gate import gate
 from litetransformer.ops.gate import reference as plain_gate
 from litetransformer.ops.layer_norm import layer_norm
 from litetransformer.ops.layer_norm import reference as plain_layer_norm
-from litetransformer.ops.layer_norm.twin import twin
 from litetransformer.ops.linear import linear
 from litetransformer.ops.linear import reference as plain_linear
 from litetransformer.ops.residual import residual
@@ -235,59 +231,6 @@ def test_layer_norm(shape, added, dtype):
     inputs = [randn(*shape, dtype=dtype), randn(width), randn(width)]
     inputs += [randn(*shape, dtype=dtype)] * added
     compare(by_triton(layer_norm), plain_layer_norm, inputs)
-
-
-READERS = {
-    "both": lambda one, other: one.sin() + other * other,
-    "the first alone": lambda one, other: one.sin(),
-    "the second alone": lambda one, other: other * other,
-}
-
-
-@pytest.mark.parametrize("dtype", BOTH)
-@pytest.mark.parametrize("readers", list(READERS))
-@pytest.mark.parametrize("shape", [(2, 3, 5), (700, 24)])
-def test_a_norm_adds_up_the_gradients_of_two_readers(shape, readers, dtype):
-    inputs = [randn(*shape, dtype=dtype), randn(shape[-1]), randn(shape[-1]), randn(*shape, dtype=dtype)]
-
-    def over(norm):
-        def run(*each):
-            out = norm(*each)
-            return READERS[readers](out, twin(out))
-
-        return run
-
-    compare(over(by_triton(layer_norm)), over(plain_layer_norm), inputs)
-
-
-def test_only_the_kernels_norm_has_a_twin_and_only_where_gradients_are_wanted():
-    inputs = [randn(4, 8), randn(8), randn(8)]
-    out = by_triton(layer_norm)(*inputs)
-    assert twin(out) is not out
-    assert twin(twin(out)) is twin(out)
-    torch.testing.assert_close(twin(out), out, rtol=0, atol=0)
-    with torch.no_grad():
-        quiet = by_triton(layer_norm)(*inputs)
-    for other in (quiet, plain_layer_norm(*inputs), inputs[0]):
-        assert twin(other) is other
-
-
-def test_a_residual_leaves_its_sum_of_gradients_to_the_norm_before_it(monkeypatch):
-    from litetransformer.ops.layer_norm import triton_ops
-
-    stack = Stack(*(Residual(FeedForward(8, hidden=8)) for _ in range(3))).to(DEVICE)
-    x, twice, inner = randn(2, 5, 8), [], triton_ops._slopes
-    (expected,) = torch.autograd.grad(stack(x).square().sum(), x)
-
-    def slopes(ctx, upstream, more):
-        twice.append(more is not None)
-        return inner(ctx, upstream, more)
-
-    monkeypatch.setattr(triton_ops, "_slopes", slopes)
-    with use(layer_norm, "triton"):
-        (found,) = torch.autograd.grad(stack(x).square().sum(), x)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    assert twice == [False, True, True]
 
 
 @pytest.mark.parametrize("norm", [False, True])

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from litetransformer.layers.linear import LayerNorm
 from litetransformer.layers.sublayer import Costs, Sublayer, Tree
-from litetransformer.ops.layer_norm.twin import twin
 from litetransformer.ops.residual import residual
 
 
@@ -47,7 +46,7 @@ class Residual(Sublayer):
         return self.inner.mult_adds(length, source) + Counter(norm=length * self.dim)
 
     def _open(self, x: Tensor) -> Tensor:
-        return twin(x) if self.post else self.norm(x)
+        return x if self.post else self.norm(x)
 
     def _close(self, x: Tensor, out: Tensor) -> Tensor:
         rate = self.dropout if self.training else 0.0

@@ -4,7 +4,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from litetransformer.ops.kernels import FLOATS, computing_type, fresh_seed, triton_why_not
-from litetransformer.ops.layer_norm.twin import may_have_twin, paired
 
 WIDEST = 4096
 
@@ -31,9 +30,5 @@ def layer_norm(
     from litetransformer.ops.layer_norm import triton_ops
 
     seed = fresh_seed(x.device) if rate > 0.0 and added is not None else None
-    inputs = (x, weight, bias, added, seed, rate, computing_type(x))
-    if not may_have_twin():
-        found: Tensor = triton_ops.layer_norm(*inputs)[0]
-        return found
-    found, twin = triton_ops.WithTwin.apply(*inputs)
-    return paired(found, twin)
+    found: Tensor = triton_ops.layer_norm(x, weight, bias, added, seed, rate, computing_type(x))[0]
+    return found

@@ -53,9 +53,9 @@ def norm_forward(
 @triton.jit(do_not_specialize=["rows"])
 @no_type_check
 def norm_backward(
-    upstream, more, summed, weight, statistics, seed, x_gradient, added_gradient, partial, rows,
+    upstream, summed, weight, statistics, seed, x_gradient, added_gradient, partial, rows,
     turns: tl.constexpr, width: tl.constexpr, block: tl.constexpr, step: tl.constexpr, residual: tl.constexpr,
-    rate: tl.constexpr, twice: tl.constexpr, far: tl.constexpr,
+    rate: tl.constexpr, far: tl.constexpr,
 ):  # fmt: skip
     """`turns` times `step` rows of the gradients, and this program's share in those of weight and bias."""
     lane = tl.arange(0, block)
@@ -68,8 +68,6 @@ def norm_backward(
         there = (row < rows)[:, None] & (lane < width)[None, :]
         place = row[:, None] * width + lane[None, :]
         above = tl.load(upstream + place, mask=there, other=0.0).to(tl.float32)
-        if twice:
-            above += tl.load(more + place, mask=there, other=0.0).to(tl.float32)
         value = tl.load(summed + place, mask=there, other=0.0).to(tl.float32)
         mean = tl.load(statistics + row * 2, mask=row < rows, other=0.0)
         scale = tl.load(statistics + row * 2 + 1, mask=row < rows, other=0.0)
@@ -124,7 +122,6 @@ def layer_norm(
 @triton_op("litetransformer::layer_norm_backward", mutates_args={})
 def layer_norm_backward(
     upstream: Tensor,
-    more: Tensor | None,
     summed: Tensor,
     weight: Tensor,
     statistics: Tensor,
@@ -135,11 +132,9 @@ def layer_norm_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of x, of what was added (empty where nothing was), and (1, 2 D) of weight and bias.
 
-    What is above is `upstream` and, of a second reader, `more`. Without `add_up` the last one is (P, 2 D), of
-    P shares of the rows.
+    Without `add_up` the last one is (P, 2 D), of P shares of the rows.
     """
     upstream, width = upstream.contiguous(), summed.shape[-1]
-    others = upstream if more is None else more.contiguous()
     # A warp of its own for every two rows of the usual width: with several, a program waits for itself at
     # each sum of a row (on an H100 9 µs in place of 27 for 16,384 × 160).
     size = sizes(width, 512, max(1, power(width) // 512))
@@ -151,9 +146,9 @@ def layer_norm_backward(
     added_gradient = summed.new_empty(summed.shape if added_dtype else (0,), dtype=added_dtype)
     partial = summed.new_empty((programs, 2 * width), dtype=torch.float32)
     launcher(norm_backward)[(programs,)](
-        upstream, others, summed, weight, statistics, weight if seed is None else seed, x_gradient,
-        added_gradient, partial, rows, turns=turns, residual=added_dtype is not None,
-        rate=0.0 if seed is None else rate, twice=more is not None, far=summed.numel() >= 2**31, **size,
+        upstream, summed, weight, statistics, weight if seed is None else seed, x_gradient, added_gradient,
+        partial, rows, turns=turns, residual=added_dtype is not None,
+        rate=0.0 if seed is None else rate, far=summed.numel() >= 2**31, **size,
     )  # fmt: skip
     if add_up:
         partial = column_sums(partial, torch.float32)[None]
@@ -171,13 +166,9 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 
 
 def _backward(ctx: Any, upstream: Tensor, *_: object) -> tuple[Tensor | None, ...]:
-    return _slopes(ctx, upstream, None)
-
-
-def _slopes(ctx: Any, upstream: Tensor, more: Tensor | None) -> tuple[Tensor | None, ...]:
     summed, weight, statistics, seed = ctx.saved_tensors
     x_gradient, added_gradient, found = torch.ops.litetransformer.layer_norm_backward(
-        upstream, more, summed.contiguous(), weight, statistics, seed, ctx.rate, ctx.added, ctx.later is None
+        upstream, summed.contiguous(), weight, statistics, seed, ctx.rate, ctx.added, ctx.later is None
     )
     small: tuple[Tensor | None, ...] = (None, None)
     width = summed.shape[-1]
@@ -190,19 +181,3 @@ def _slopes(ctx: Any, upstream: Tensor, more: Tensor | None) -> tuple[Tensor | N
 
 
 layer_norm.register_autograd(_backward, setup_context=_keep)
-
-
-class WithTwin(torch.autograd.Function):
-    """The norm, and the same once more for a second reader: one kernel adds up the gradients of both."""
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
-        output = torch.ops.litetransformer.layer_norm(*inputs)
-        _keep(ctx, inputs, output)
-        return output[0], output[0].detach()
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor | None, more: Tensor | None) -> tuple[Tensor | None, ...]:
-        if upstream is None:
-            upstream, more = more, None
-        return (None,) * 7 if upstream is None else _slopes(ctx, upstream, more)
