@@ -27,7 +27,7 @@ with pytest.MonkeyPatch.context() as patch:
     interpret(patch)
     pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
     from litetransformer.ops.linear import triton_ops, triton_product
-    from litetransformer.ops.linear.triton_memory import even
+    from litetransformer.ops.triton_memory import even
 
 # The thread of backward greets cuBLAS first.
 pytestmark = pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS")

@@ -17,6 +17,7 @@ from litetransformer.ops.gradients import Product, Sum
 from litetransformer.ops.kernels import side_by_side
 from litetransformer.ops.linear.triton_ops import rectified_sum
 from litetransformer.ops.triton_common import counted, multiply, multiprocessors
+from litetransformer.ops.triton_memory import even
 
 HIGH, ACROSS = 128, 128
 """Rows and columns of a weight's gradient that a program has at most, powers of two from 64 on.
@@ -137,7 +138,7 @@ def add(
         high, wide, step = _tile(group)
         weigh_rows[(_tiles(group), partial.shape[1], len(group))](
             table[start:], partial, counted(_turns(group), partial), width=width, depth=depth,
-            high=high, wide=wide, step=step, upstream_even=_even(group[0].upstream), x_even=_even(group[0].x),
+            high=high, wide=wide, step=step, upstream_even=even(group[0].upstream), x_even=even(group[0].x),
             kind=_TYPES[group[0].x.dtype], precise=group[0].x.dtype == torch.float32,
             **_resources(high * wide),
         )  # fmt: skip
@@ -181,15 +182,9 @@ def _groups(products: Iterable[Product]) -> Iterator[list[Product]]:
     groups = defaultdict(list)
     for product in products:
         upstream, x = side_by_side(product.upstream), side_by_side(product.x)
-        key = upstream.shape[1], x.shape[1], upstream.dtype, x.dtype, _even(upstream), _even(x)
+        key = upstream.shape[1], x.shape[1], upstream.dtype, x.dtype, even(upstream), even(x)
         groups[key].append(Product(upstream, x, product.weight, product.bias))
     yield from groups.values()
-
-
-def _even(x: Tensor) -> int:
-    """What the address and the row of `x` are multiples of, in its elements: at most 16 bytes' worth."""
-    most = 16 // x.element_size()
-    return math.gcd(most, x.stride(0), x.data_ptr() // x.element_size())
 
 
 def _partial(group: Sequence[Product]) -> Tensor:

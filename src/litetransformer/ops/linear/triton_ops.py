@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.library import triton_op
 
 from litetransformer.ops.kernels import side_by_side
-from litetransformer.ops.linear.triton_memory import aligned, even
 from litetransformer.ops.triton_common import PROGRAMS, column_sums, launcher, multiply
+from litetransformer.ops.triton_memory import aligned, even
 
 WIDTH = 256
 """Channels a program of the bias's gradient."""

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.library import triton_op
 
 from litetransformer.ops.kernels import power, side_by_side
-from litetransformer.ops.linear.triton_memory import aligned, even
 from litetransformer.ops.triton_common import launcher
+from litetransformer.ops.triton_memory import aligned, even
 
 HIGH = 128
 """Rows a program; half as many where one block has all columns, so that there are more programs, and where

@@ -7,9 +7,9 @@ import triton
 from torch import Tensor
 
 from litetransformer.ops.triton_common import launcher, multiprocessors
+from litetransformer.ops.triton_memory import unit
 from litetransformer.ops.windowed_sum import triton_across
 from litetransformer.ops.windowed_sum.triton_band import stepped
-from litetransformer.ops.windowed_sum.triton_memory import unit
 from litetransformer.ops.windowed_sum.triton_square_ops import LEAST, chain
 
 BLOCK = {"forward": 16, "backward": 16}

@@ -13,6 +13,7 @@ from torch.library import triton_op
 from litetransformer.ops.gradients import Sum, collected
 from litetransformer.ops.kernels import power, side_by_side
 from litetransformer.ops.triton_common import column_sums, launcher, multiprocessors
+from litetransformer.ops.triton_memory import unit
 from litetransformer.ops.windowed_sum import (
     triton_across_ops,
     triton_dynamic,
@@ -22,7 +23,6 @@ from litetransformer.ops.windowed_sum import (
 )
 from litetransformer.ops.windowed_sum.triton_band import Tiling, rounded, tiling
 from litetransformer.ops.windowed_sum.triton_forms import form
-from litetransformer.ops.windowed_sum.triton_memory import unit
 
 OTHERS = {
     "short": triton_short_ops,

@@ -8,9 +8,9 @@ import triton
 from torch import Tensor
 
 from litetransformer.ops.triton_common import launcher, multiprocessors
+from litetransformer.ops.triton_memory import unit
 from litetransformer.ops.windowed_sum import triton_short
 from litetransformer.ops.windowed_sum.triton_band import rounded
-from litetransformer.ops.windowed_sum.triton_memory import unit
 
 THREADS = 128
 SHARES = 8

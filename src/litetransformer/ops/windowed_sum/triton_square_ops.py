@@ -8,9 +8,9 @@ import triton
 from torch import Tensor
 
 from litetransformer.ops.triton_common import launcher, multiprocessors
+from litetransformer.ops.triton_memory import unit
 from litetransformer.ops.windowed_sum import triton_square, triton_square_dynamic
 from litetransformer.ops.windowed_sum.triton_band import rounded
-from litetransformer.ops.windowed_sum.triton_memory import unit
 
 LEAST = 32
 """Positions a block, at least."""

@@ -1,4 +1,4 @@
-"""How rows lie in memory, as far as the width of the kernels' loads depends on it.
+"""How tensors lie in memory, as far as the width of the Triton kernels' loads depends on it.
 
 Triton itself asks only whether 16 divides an address or a stride: of rows of 100 channels, 8 bytes apart from
 a multiple of 16, it loads one number at a time.
@@ -11,6 +11,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 from torch.nn import Parameter
+
+WIDEST = 16
+"""Numbers that one load can be sure to find together: more than 16 bytes in any type."""
+
+
+def unit(*tensors: Tensor) -> int:
+    """A power of two that divides the batch strides: known when compiling, it lets loads be wide."""
+    return math.gcd(WIDEST, *(tensor.stride(0) for tensor in tensors))
 
 
 def even(x: Tensor) -> int:
