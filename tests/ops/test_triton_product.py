@@ -97,10 +97,10 @@ def test_products_are_the_references(width, out, rows, biased, relu, dtype, made
 
 @pytest.mark.parametrize("begin", [0, 100, 6, 3])
 def test_a_slice_of_channels_is_read_where_it_lies(begin, made):
-    inputs = [randn(3, 11, 200), randn(36, 100), randn(36)]
+    inputs = [randn(3, 11, 200), randn(36, 100), randn(72)]
 
     def over(function):
-        return lambda x, *others: function(x[..., begin : begin + 100], *others)
+        return lambda x, weight, bias: function(x[..., begin : begin + 100], weight, bias[::2])
 
     compare(over(by_triton), over(plain), inputs)
     assert made == [(33, 100, 36), (33, 36, 100)]
@@ -136,6 +136,12 @@ def test_what_is_even_or_wide_or_fp32_is_left_to_cublas(dtype, width, out, made)
         by_triton(*inputs[:2])
 
 
+@pytest.mark.parametrize("biased", [False, True])
+def test_without_rows_there_is_nothing_for_a_kernel(biased):
+    with pytest.raises(ValueError, match="at least one row"):
+        by_triton(randn(2, 0, 12), randn(20, 12), *[randn(20)] * biased)
+
+
 def test_under_autocast_its_type_counts(made):
     inputs = [randn(3, 12, dtype=torch.float32), randn(20, 12, dtype=torch.float32)]
     with torch.autocast(DEVICE, torch.float16):
@@ -151,7 +157,7 @@ def test_what_is_no_number_stays_so_through_the_relu():
 
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("biased", [False, True])
-def test_the_gradient_of_a_weight_is_collected(biased, relu, monkeypatch):
+def test_the_gradient_of_a_weight_is_collected(biased, relu):
     x = randn(150, 20)
     layer = projection(20, 12, bias=biased).half().to(DEVICE)
     expected = torch.autograd.grad(

@@ -17,7 +17,9 @@ MOST = 512
 
 
 def why_not(x: Tensor, weight: Tensor, bias: Tensor | None = None, relu: bool = False) -> str | None:
-    """A reason where Triton has one, without a bias, or for a type or width that the kernel doesn't take."""
+    """A reason where Triton has one, without rows or a bias, or for a type or width that isn't taken."""
+    if x.numel() == 0:
+        return "the kernel adds up at least one row"
     if bias is None and not _uneven(computing_type(x), *weight.shape):
         return (
             f"without a bias the kernel takes bf16 and fp16, at most {MOST} channels, and in or out no "
