@@ -1,6 +1,6 @@
 """Updates by several GPUs of one machine beside those by one: target tokens a second, and the same losses.
 
-    python benchmarks/many_gpus.py [--ranks 1 2] [--out docs/results/many-gpus.json] [--repeats 5]
+    python benchmarks/many_gpus.py [--ranks 2 4] [--out docs/results/many-gpus.json] [--repeats 5]
 
 torchrun starts each number of processes in turn, as a user would. Each makes updates of the same whole batch,
 of which the processes have shares, and of a batch that grows with them; tokens are random, rows without
@@ -146,7 +146,7 @@ def started(given: argparse.Namespace, ranks: int) -> dict[str, Any]:
 
 
 def summary(case: dict[str, Any], base: dict[str, Any], ranks: int) -> dict[str, Any]:
-    """The row of a case by `ranks` processes beside that by the first number of them."""
+    """The row of a case by `ranks` processes beside that by one, `base`."""
     same, grown = (statistics.median(case[f"{name}_seconds"]) for name in ("same_batch", "batch_a_rank"))
     first = case["tokens"] / statistics.median(base["same_batch_seconds"])
     apart = [abs(ours - theirs) / theirs for ours, theirs in zip(case["losses"], base["losses"], strict=True)]
@@ -172,7 +172,7 @@ def line(row: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--ranks", type=int, nargs="+", help="1 and all GPUs unless told")
+    options.add_argument("--ranks", type=int, nargs="+", help="beside 1; all GPUs unless told")
     options.add_argument("--out", type=Path, default=Path("docs/results/many-gpus.json"))
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--updates", type=int, default=20, help="updates in each turn")
@@ -182,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.worker is not None:
         work(given)
         return 0
-    numbers = given.ranks or sorted({1, max(1, torch.cuda.device_count())})
+    numbers = sorted({1, *(given.ranks or [max(1, torch.cuda.device_count())])})
     rows: list[dict[str, Any]] = []
     first: list[dict[str, Any]] = []
     for ranks in numbers:

@@ -261,3 +261,20 @@ def test_several_processes_make_the_updates_of_one(programs, tmp_path):
     assert len(set(two["losses"])) == 3
     assert two["losses_apart"] < 1e-5
     assert two["batch_a_rank_tokens_a_second"] > 0
+
+
+def test_what_several_processes_do_is_beside_what_one_does(programs, tmp_path, monkeypatch):
+    many = importlib.import_module("many_gpus")
+
+    def started(given, ranks):
+        seconds = {"same_batch_seconds": [8.0 / ranks], "batch_a_rank_seconds": [8.0]}
+        row = {"recipe": "one", "tokens": 16, "losses": [2.0 + ranks / 8], **seconds}
+        return {"machine": {}, "torch": "", "rows": [row]}
+
+    monkeypatch.setattr(many, "started", started)
+    assert many.main(["--ranks", "4", "2", "--out", str(tmp_path / "many.json")]) == 0
+    rows = json.loads((tmp_path / "many.json").read_text())["rows"]
+    assert [row["ranks"] for row in rows] == [1, 2, 4]
+    for way in ("same_batch", "batch_a_rank"):
+        assert [row[f"{way}_times_one"] for row in rows] == [1.0, 2.0, 4.0]
+    assert [row["losses_apart"] for row in rows] == pytest.approx([0.0, 1 / 17, 3 / 17])
