@@ -197,16 +197,33 @@ def test_gate(shape, width, glu, padded, dtype):
     compare(over(by_triton(gate)), over(plain_gate), [randn(*shape, width * (1 + glu), dtype=dtype)])
 
 
-def test_a_gate_takes_slices_and_is_exactly_zero_on_padding():
-    x, pad = randn(3, 8, 5), torch.zeros(3, 8, dtype=torch.bool, device=DEVICE)
+def test_a_gate_is_exactly_zero_on_padding():
+    x, pad = randn(3, 8, 4), torch.zeros(3, 8, dtype=torch.bool, device=DEVICE)
     pad[1, 3:] = True
     with torch.no_grad():
         x[1, 5] = float("inf")
-    found = by_triton(gate)(x.transpose(0, 1).transpose(0, 1)[..., :4], pad, True)
+    found = by_triton(gate)(x, pad, True)
     assert not found[pad].any()
     (slope,) = torch.autograd.grad(found.sum(), x)
     assert not slope[pad].any()
-    assert not slope[..., 4].any()
+
+
+@pytest.mark.parametrize("glu", [False, True])
+@pytest.mark.parametrize("above", ["expanded", "across"])
+def test_a_gate_takes_what_lies_in_any_way(above, glu):
+    x, pad = randn(8, 3, 5), torch.rand(8, 3, device=DEVICE) < 0.3
+    channels = 2 if glu else 4
+    upstream = {
+        "expanded": torch.randn(channels, device=DEVICE).expand(3, 8, -1),
+        "across": torch.randn(channels, 8, 3, device=DEVICE).transpose(0, 2),
+    }[above]
+
+    def run(function):
+        found = function(x.transpose(0, 1)[..., :4], pad.t(), glu)
+        return found, *torch.autograd.grad(found, x, upstream)
+
+    for one, other in zip(run(by_triton(gate)), run(plain_gate), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_linear_takes_slices_of_channels():
