@@ -102,11 +102,10 @@ def test_collected_gradients_are_autograds(width, rows, wide, order, monkeypatch
         torch.testing.assert_close(other, 2 * one, rtol=2e-4, atol=2e-4)
 
 
-@pytest.mark.parametrize("sides", [(64, 64), (128, 128), (128, 256)])
+@pytest.mark.parametrize("tile", [64, 128])
 @pytest.mark.parametrize(("rows", "width", "depth"), [(1100, 140, 80), (130, 30, 140)])
-def test_products_in_half_precision_by_tiles_of_several_sizes(rows, width, depth, sides, monkeypatch):
-    monkeypatch.setattr(triton_ops, "HIGH", sides[0])
-    monkeypatch.setattr(triton_ops, "ACROSS", sides[1])
+def test_products_in_half_precision_by_tiles_of_several_sizes(rows, width, depth, tile, monkeypatch):
+    monkeypatch.setattr(triton_ops, "TILE", tile)
     monkeypatch.setattr(triton_ops, "PER_MULTIPROCESSOR", 64)
     upstream, x = (torch.randn(2, rows, wide, device=DEVICE).half() for wide in (width, 2 * depth))
     gradient, size = torch.zeros(2 * (width * depth + width), device=DEVICE), width * depth
@@ -116,6 +115,7 @@ def test_products_in_half_precision_by_tiles_of_several_sizes(rows, width, depth
         Product(upstream[1, : rows // 2], x[1, : rows // 2, depth:], size + width, 2 * size + width),
     ]
     (group,) = triton_ops._groups(products)
+    assert max(triton_ops._tile(group)[:2]) == tile
     assert triton_ops._partial(group).shape[1] > 1 or rows < 1000
     triton_ops.add(products, [], gradient, Collector().table)
     for product in products:
@@ -139,6 +139,12 @@ def test_a_layer_without_a_bias_is_made_with_the_others_of_its_shape(wide, monke
     expected = [*weights, upstream[1].sum(0), torch.zeros(12, device=DEVICE)]
     expected = torch.cat([part.flatten() for part in expected])
     torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_rows_that_are_read_in_pieces_of_another_length_are_of_another_launch():
+    upstream, x = torch.zeros(70, 12, device=DEVICE), torch.zeros(70, 24, device=DEVICE)
+    products = [Product(upstream, x[:, begin : begin + 20], 240 * begin) for begin in (0, 4, 1, 2)]
+    assert [len(group) for group in triton_ops._groups(products)] == [2, 1, 1]
 
 
 def test_weights_side_by_side_are_joined_without_a_copy():

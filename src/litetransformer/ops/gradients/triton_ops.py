@@ -19,8 +19,8 @@ from litetransformer.ops.linear.triton_ops import rectified_sum
 from litetransformer.ops.triton_common import counted, multiply, multiprocessors
 from litetransformer.ops.triton_memory import even
 
-HIGH, ACROSS = 128, 128
-"""Rows and columns of a weight's gradient that a program has at most, powers of two from 64 on.
+TILE = 128
+"""Rows and columns of a weight's gradient that a program has at most, a power of two from 64 on.
 
 What programs read bounds them, and one of 64 × 64 reads twice as much for a product as one of 128 × 128."""
 STEP = 1 << 13
@@ -199,11 +199,8 @@ def _tile(group: Sequence[Product]) -> tuple[int, int, int]:
     """Rows and columns of the gradient for a program, and rows of a batch that it reads at a time."""
     upstream, x = group[0].upstream, group[0].x
     # The three parts of an fp32 product take their place in registers.
-    most = (64, 64) if x.dtype == torch.float32 else (HIGH, ACROSS)
-    high, wide = (
-        min(side, max(64, triton.next_power_of_2(one.shape[1])))
-        for side, one in zip(most, (upstream, x), strict=True)
-    )
+    most = 64 if x.dtype == torch.float32 else TILE
+    high, wide = (min(most, max(64, triton.next_power_of_2(one.shape[1]))) for one in (upstream, x))
     return high, wide, max(16, STEP // max(high, wide))
 
 
@@ -212,7 +209,7 @@ def _resources(numbers: int) -> dict[str, int]:
     if numbers <= 64 * 64:
         return {"num_warps": 4, "num_stages": 3}
     # The compiler would take some registers more than half of all.
-    return {"num_warps": 8, "num_stages": 3} | ({"maxnreg": 128} if numbers <= 128 * 128 else {})
+    return {"num_warps": 8, "num_stages": 3, "maxnreg": 128}
 
 
 def _tiles(group: Sequence[Product]) -> int:
