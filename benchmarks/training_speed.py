@@ -231,7 +231,13 @@ def main() -> int:
     cases = SMALL if given.small else CASES
     if unknown := set(given.recipes or ()) - {case.recipe for case in cases}:
         options.error(f"--recipes: no case of {', '.join(sorted(unknown))}")
-    rows = read_json(given.out)["rows"] if given.recipes and given.out.is_file() else []
+    made_on = {"machine": machine(device.type), "torch": torch.__version__}
+    rows = []
+    if given.recipes and given.out.is_file():
+        before = read_json(given.out)
+        if any(before[name] != value for name, value in made_on.items()):
+            options.error(f"--recipes: the other rows of {given.out} are of another machine or PyTorch")
+        rows = before["rows"]
     for case in cases:
         if given.recipes and case.recipe not in given.recipes:
             continue
@@ -243,8 +249,7 @@ def main() -> int:
             "what": "target tokens a second of training, beside eager PyTorch with band matrices",
             "command": f"python benchmarks/training_speed.py --out docs/results/{given.out.name}"
             + " --compiled" * given.compiled,
-            "machine": machine(device.type),
-            "torch": torch.__version__,
+            **made_on,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "data": "random tokens, rows without padding",
             "rows": rows,

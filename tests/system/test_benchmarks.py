@@ -278,3 +278,39 @@ def test_what_several_processes_do_is_beside_what_one_does(programs, tmp_path, m
     for way in ("same_batch", "batch_a_rank"):
         assert [row[f"{way}_times_one"] for row in rows] == [1.0, 2.0, 4.0]
     assert [row["losses_apart"] for row in rows] == pytest.approx([0.0, 1 / 17, 3 / 17])
+
+
+def test_training_speed_of_some_recipes_is_measured_again_on_the_same_machine_alone(
+    programs, tmp_path, monkeypatch, capsys
+):
+    program, path, found = importlib.import_module("training_speed"), tmp_path / "speed.json", []
+
+    def run(*more):
+        found.clear()
+        monkeypatch.setattr(sys, "argv", ["training_speed.py", "--out", str(path), *more])
+        assert program.main() == 0
+        return json.loads(path.read_text())["rows"]
+
+    def measure(case, *others):
+        found.append((case.recipe, case.tokens))
+        return {"recipe": case.recipe, "tokens": case.tokens, "run": len(found)}
+
+    monkeypatch.setattr(program, "measure", measure)
+    monkeypatch.setattr(program, "line", str)
+    every, cases = run(), list(found)
+    assert sorted((row["recipe"], row["tokens"]) for row in every) == sorted(cases)
+    recipe = cases[-1][0]
+    again = run("--recipes", recipe)
+    assert found == [case for case in cases if case[0] == recipe]
+    assert [row for row in again if row["recipe"] != recipe] == [
+        row for row in every if row["recipe"] != recipe
+    ]
+    assert len(again) == len(every)
+    with pytest.raises(SystemExit):
+        run("--recipes", "none/such")
+    assert "no case of none/such" in capsys.readouterr().err
+    monkeypatch.setattr(program, "machine", lambda kind: "another")
+    with pytest.raises(SystemExit):
+        run("--recipes", recipe)
+    assert "another machine or PyTorch" in capsys.readouterr().err
+    assert not found
