@@ -116,7 +116,8 @@ def test_products_in_half_precision_by_tiles_of_several_sizes(rows, width, depth
     ]
     (group,) = triton_ops._groups(products)
     assert max(triton_ops._tile(group)[:2]) == tile
-    assert triton_ops._partial(group).shape[1] > 1 or rows < 1000
+    # Many rows are shared among programs.
+    assert (triton_ops._partial(group).shape[1] > 1) == (rows == 1100)
     triton_ops.add(products, [], gradient, Collector().table)
     for product in products:
         exact = product.upstream.double().t() @ product.x.double()
