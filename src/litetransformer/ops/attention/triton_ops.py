@@ -61,7 +61,8 @@ def weigh(
 def head_of(tensor, batch, batch_step, head, head_step, begin, unit: tl.constexpr):
     """Where the columns that a program reads of a head begin in a tensor.
 
-    With a `unit` that is `begin`, and 16 or 8 bytes are read at once; steps are in units.
+    Steps are in units, that of heads in numbers. With a `unit` above 1 heads follow each other, so that it is
+    at `begin`, and the compiler is told of what it is a multiple: that many numbers are read at once.
     """
     if unit == 1:
         return tensor + batch * batch_step + head * head_step

@@ -29,7 +29,7 @@ def embedding(
     positions: Int[Tensor, "B T"] | Int[Tensor, " T"],
     rate: float = 0.0,
 ) -> Float[Tensor, "B T D"]:
-    """The same as the reference; under autocast in fp32."""
+    """The same as the reference; under autocast in fp32. A token that is not in the table becomes NaN."""
     seed = fresh_seed(table.device) if rate > 0.0 else None
     dtype = torch.float32 if torch.is_autocast_enabled(table.device.type) else table.dtype
     found: Tensor = _Embedding.apply(tokens, table, positions, seed, rate, dtype)
