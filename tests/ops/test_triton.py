@@ -303,6 +303,18 @@ def test_rows_of_logits_too_long_to_be_held_are_read_again(monkeypatch):
     compare_loss(1100, 0.1)
 
 
+@pytest.mark.parametrize("wrong", [-1, 50, 2**40])
+def test_a_target_that_is_no_token_makes_loss_and_gradient_of_its_row_nan(wrong):
+    from litetransformer.ops.cross_entropy import triton_loss
+
+    given, targets = torch.randn(4, 50, device=DEVICE), torch.tensor([5, 6, 7, 8], device=DEVICE)
+    expected, logits = given.clone(), given.clone()
+    losses = triton_loss.loss_in_place(expected, targets, 0.1, True)
+    targets[1], losses[1], expected[1] = wrong, torch.nan, torch.nan
+    found = triton_loss.loss_in_place(logits, targets, 0.1, True)
+    torch.testing.assert_close((found, logits), (losses, expected), rtol=0, atol=0, equal_nan=True)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("vocabulary", [8192, 40000, 40001, 70000])
