@@ -315,6 +315,18 @@ def test_a_target_that_is_no_token_makes_loss_and_gradient_of_its_row_nan(wrong)
     torch.testing.assert_close((found, logits), (losses, expected), rtol=0, atol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize("wrong", [-1, 50, 2**40])
+def test_a_target_that_is_no_token_makes_both_of_its_rows_nan(wrong):
+    from litetransformer.ops.consistency import triton_loss
+
+    given, targets = torch.randn(8, 50, device=DEVICE), torch.tensor([5, 6, 7, 8], device=DEVICE)
+    expected, logits = given.clone(), given.clone()
+    losses = triton_loss.loss_in_place(expected, targets, 0.1, 2.5, True)
+    targets[1], losses[1], expected[1], expected[5] = wrong, torch.nan, torch.nan, torch.nan
+    found = triton_loss.loss_in_place(logits, targets, 0.1, 2.5, True)
+    torch.testing.assert_close((found, logits), (losses, expected), rtol=0, atol=0, equal_nan=True)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("vocabulary", [8192, 40000, 40001, 70000])

@@ -36,7 +36,9 @@ def pair_loss(
                 tl.store(first + token, nothing, mask=token < vocabulary)
                 tl.store(second + token, nothing, mask=token < vocabulary)
     else:
-        chosen = tl.load(first + target).to(tl.float32) + tl.load(second + target).to(tl.float32)
+        known = (target >= 0) & (target < vocabulary)
+        place = tl.where(known, target, 0)
+        chosen = tl.load(first + place).to(tl.float32) + tl.load(second + place).to(tl.float32)
         plain = tl.zeros((block,), tl.float32)
         top_p, top_q = tl.full((block,), -1e30, tl.float32), tl.full((block,), -1e30, tl.float32)
         total_p, total_q = tl.zeros((block,), tl.float32), tl.zeros((block,), tl.float32)
@@ -59,6 +61,8 @@ def pair_loss(
         share_p, share_q = tl.exp(top_p - highest_p), tl.exp(top_q - highest_q)
         sum_p, sum_q = tl.sum(total_p * share_p, 0), tl.sum(total_q * share_q, 0)
         normaliser_p, normaliser_q = highest_p + tl.log(sum_p), highest_q + tl.log(sum_q)
+        # A kernel can't raise, and what lies beside the row is another's.
+        normaliser_p = tl.where(known, normaliser_p, float("nan"))
         gap = normaliser_p - normaliser_q
         pull_p = tl.sum(drift_p * share_p, 0) / sum_p - gap
         pull_q = gap - tl.sum(drift_q * share_q, 0) / sum_q
