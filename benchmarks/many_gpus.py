@@ -15,11 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from training_speed import SMALL, Case, batch_of
 from trainings import machine
 
 from litetransformer.core.files import write_json
@@ -36,21 +37,11 @@ CURVE = 30
 """Updates whose losses are compared."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """Updates of so many target tokens of all processes together, in rows of `length`."""
-
-    recipe: str
-    tokens: int
-    vocabulary: int
-    length: int = 32
-
-
 CASES = [
     Case(recipe="iwslt14-de-en/lite-160", tokens=65_536, vocabulary=8192),
     Case(recipe="wmt14-en-fr/lite-496", tokens=65_536, vocabulary=40_000),
 ]
-SMALL = [Case(recipe="iwslt14-de-en/lite-160", tokens=64, vocabulary=50, length=8)]
+"""Tokens are those of all processes together."""
 
 
 def batches(case: Case, ranks: Ranks, number: int) -> list[TrainingBatch]:
@@ -60,9 +51,7 @@ def batches(case: Case, ranks: Ranks, number: int) -> list[TrainingBatch]:
     for _ in range(number):
         pair = torch.randint(EOS + 1, case.vocabulary, (2, rows, case.length), generator=draw)
         source, target = pair[:, ranks.rank :: ranks.world]
-        inputs = torch.cat([torch.full_like(target[:, :1], EOS), target[:, :-1]], 1)
-        others = case.tokens - target.numel()
-        found.append(TrainingBatch((source, inputs, target), target.numel(), others))
+        found.append(batch_of(source, target, case.tokens - target.numel()))
     return found
 
 

@@ -90,13 +90,18 @@ class Recorded(Step):
         self.working = None
 
 
+def batch_of(source: Tensor, target: Tensor, others: int = 0) -> TrainingBatch:
+    """Rows without padding, each target its own, shifted; `others` are tokens that other processes have."""
+    inputs = torch.cat([torch.full_like(target[:, :1], EOS), target[:, :-1]], 1)
+    return TrainingBatch((source, inputs, target), target.numel(), others)
+
+
 def batches(case: Case, device: torch.device) -> list[TrainingBatch]:
-    """Random tokens; each target its own, shifted."""
+    """Batches of random tokens."""
     found = []
     for _ in range(4):
         source, target = torch.randint(EOS + 1, case.vocabulary, (2, case.tokens // case.length, case.length))
-        inputs = torch.cat([torch.full_like(target[:, :1], EOS), target[:, :-1]], 1)
-        batch = TrainingBatch((source, inputs, target), target.numel())
+        batch = batch_of(source, target)
         found.append(batch.pinned() if device.type == "cuda" else batch)
     return found
 
