@@ -18,6 +18,20 @@ NUMBERS = 2048
 """Numbers of the result that a program makes."""
 
 
+@triton.jit
+@no_type_check
+def places(
+    pad, rows, width: tl.constexpr, block: tl.constexpr, step: tl.constexpr, padded: tl.constexpr
+):  # fmt: skip
+    """A program's rows and channels, where there are numbers, and where they are not padding."""
+    row, lane = tl.program_id(0).to(tl.int64) * step + tl.arange(0, step), tl.arange(0, block)
+    there = (row < rows)[:, None] & (lane < width)[None, :]
+    real = there
+    if padded:
+        real = there & (tl.load(pad + row, mask=row < rows, other=1) == 0)[:, None]
+    return row, lane, there, real
+
+
 @triton.jit(do_not_specialize=["rows"])
 @no_type_check
 def gate_forward(
@@ -25,11 +39,7 @@ def gate_forward(
     width: tl.constexpr, block: tl.constexpr, step: tl.constexpr, glu: tl.constexpr, padded: tl.constexpr,
 ):  # fmt: skip
     """`step` rows of the result, each `width` wide."""
-    row, lane = tl.program_id(0).to(tl.int64) * step + tl.arange(0, step), tl.arange(0, block)
-    there = (row < rows)[:, None] & (lane < width)[None, :]
-    real = there
-    if padded:
-        real = there & (tl.load(pad + row, mask=row < rows, other=1) == 0)[:, None]
+    row, lane, there, real = places(pad, rows, width, block, step, padded)
     begin = x + row[:, None] * (width * (1 + glu)) + lane[None, :]
     value = tl.load(begin, mask=real, other=0.0)
     if glu:
@@ -45,11 +55,7 @@ def gate_backward(
     width: tl.constexpr, block: tl.constexpr, step: tl.constexpr, glu: tl.constexpr, padded: tl.constexpr,
 ):  # fmt: skip
     """`step` rows of the gradient of x, from as many of what is above."""
-    row, lane = tl.program_id(0).to(tl.int64) * step + tl.arange(0, step), tl.arange(0, block)
-    there = (row < rows)[:, None] & (lane < width)[None, :]
-    real = there
-    if padded:
-        real = there & (tl.load(pad + row, mask=row < rows, other=1) == 0)[:, None]
+    row, lane, there, real = places(pad, rows, width, block, step, padded)
     above = tl.load(upstream + row[:, None] * width + lane[None, :], mask=real, other=0.0)
     place = row[:, None] * (width * (1 + glu)) + lane[None, :]
     if glu:
