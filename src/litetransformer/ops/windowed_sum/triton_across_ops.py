@@ -7,10 +7,9 @@ import triton
 from torch import Tensor
 
 from litetransformer.ops.triton_common import launcher, multiprocessors
-from litetransformer.ops.triton_memory import unit
 from litetransformer.ops.windowed_sum import triton_across
 from litetransformer.ops.windowed_sum.triton_band import stepped
-from litetransformer.ops.windowed_sum.triton_square_ops import LEAST, chain
+from litetransformer.ops.windowed_sum.triton_square_ops import chain, shared
 
 BLOCK = {"forward": 16, "backward": 16}
 """Channels a block: 16 of two bytes are the 32 that memory moves at once."""
@@ -22,8 +21,6 @@ WARPS = {16: 1, 32: 2, 64: 4, 128: 4}
 """Warps a program of blocks of 32 positions and so many channels; with 64 positions four times as many."""
 PROGRAMS = {16: 8, 32: 8, 64: 8, 128: 12}
 """Warps of all programs with so many channels that a multiprocessor is given."""
-STAGES = 3
-"""Blocks that are on their way at once, where products wait for loads."""
 
 
 def forward(x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rate: float) -> Tensor:
@@ -31,8 +28,8 @@ def forward(x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rat
     batch, length, _ = x.shape
     out, fixed = x.new_empty(x.shape), constants("forward", taps, softmax, rate, x)
     blocks, shift, ahead = chain(length, left, fixed)
-    turns, lead, shares = shared(x, batch * blocks, blocks, fixed)
-    launcher(triton_across.across_forward)[(shares * fixed["parts"],)](
+    turns, lead, programs = shares(x, batch * blocks, blocks, fixed)
+    launcher(triton_across.across_forward)[(programs * fixed["parts"],)](
         x, taps, seed, out, length, blocks, batch * blocks, shift, ahead, x.stride(0) // fixed["unit"],
         turns=turns, lead=lead, **fixed,
     )  # fmt: skip
@@ -47,9 +44,9 @@ def backward(
     heads, count = taps.shape
     x_gradient, fixed = x.new_empty(x.shape), constants("backward", taps, softmax, rate, x, upstream)
     blocks, shift, ahead = chain(length, left, fixed)
-    turns, lead, shares = shared(x, batch * blocks, blocks, fixed)
+    turns, lead, programs = shares(x, batch * blocks, blocks, fixed)
     strides = (upstream.stride(0) // fixed["unit"], x.stride(0) // fixed["unit"])
-    partial = x.new_empty((shares * fixed["parts"], heads, count), dtype=torch.float32)
+    partial = x.new_empty((programs * fixed["parts"], heads, count), dtype=torch.float32)
     launcher(triton_across.across_backward)[(len(partial),)](
         upstream, x, taps, seed, x_gradient, partial, length, blocks, batch * blocks, shift, ahead, *strides,
         turns=turns, lead=lead, upstream_row=upstream.stride(1), heads_block=triton.next_power_of_2(heads),
@@ -60,30 +57,17 @@ def backward(
 
 def constants(direction: str, taps: Tensor, softmax: bool, rate: float, *tensors: Tensor) -> dict[str, Any]:
     """What the kernels are compiled for."""
-    x, (heads, count), length = tensors[0], taps.shape, tensors[0].shape[1]
-    channels, size = x.shape[2] // heads, max(LEAST, triton.next_power_of_2(count))
+    width, fixed = tensors[0].shape[2], shared(taps, softmax, rate, *tensors)
+    heads, channels = fixed["heads"], fixed["channels"]
     even = all(tensor.stride(1) % 16 == 0 for tensor in tensors)
-    block = min((BLOCK if even else UNEVEN)[direction], max(16, triton.next_power_of_2(x.shape[2])))
+    block = min((BLOCK if even else UNEVEN)[direction], max(16, triton.next_power_of_2(width)))
     while block > 16 and spans(heads, channels, block) > SPANS:
         block //= 2
-    precise = x.dtype == torch.float32
-    warps = WARPS[block] * (size // 32) ** 2 << precise
-    return {
-        "x_row": x.stride(1),
-        "unit": unit(*tensors),
-        "heads": heads,
-        "channels": channels,
-        "count": count,
-        "size": size,
+    return fixed | {
         "block": block,
-        "parts": -(-x.shape[2] // block),
+        "parts": -(-width // block),
         "spans": spans(heads, channels, block),
-        "single": length <= size,
-        "softmax": softmax,
-        "rate": rate,
-        "precise": precise,
-        "num_warps": min(8, warps),
-        "num_stages": 2 if precise else STAGES,
+        "num_warps": min(8, WARPS[block] * (fixed["size"] // 32) ** 2 << fixed["precise"]),
     }
 
 
@@ -95,7 +79,7 @@ def spans(heads: int, channels: int, block: int) -> int:
     )
 
 
-def shared(x: Tensor, all_blocks: int, blocks: int, fixed: dict[str, Any]) -> tuple[int, int, int]:
+def shares(x: Tensor, all_blocks: int, blocks: int, fixed: dict[str, Any]) -> tuple[int, int, int]:
     """Blocks a program, whether it needs one more to begin with, and programs for each block of channels."""
     room = max(1, PROGRAMS[fixed["block"]] // fixed["num_warps"])
     turns = stepped(all_blocks, max(1, multiprocessors(x) * room // fixed["parts"]))

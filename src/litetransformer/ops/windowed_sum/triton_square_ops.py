@@ -35,30 +35,38 @@ def alignment(heads: int, channels: int, block: int, most: int) -> int:
     return align
 
 
-def constants(taps: Tensor, softmax: bool, rate: float, *tensors: Tensor) -> dict[str, Any]:
-    """What the kernels are compiled for."""
+def shared(taps: Tensor, softmax: bool, rate: float, *tensors: Tensor) -> dict[str, Any]:
+    """What kernels of squares are compiled for, whatever channels a program has."""
     x, (heads, count) = tensors[0], taps.shape[-2:]
-    channels, one, length = x.shape[2] // heads, unit(*tensors), x.shape[1]
     size = max(LEAST, triton.next_power_of_2(count))
     precise = x.dtype == torch.float32
-    # The three parts of an fp32 product take as many registers again.
-    block = max(16, min(32 if precise else BLOCK, triton.next_power_of_2(channels)))
-    most = math.gcd(16 // x.element_size(), one, x.shape[2], *(tensor.stride(1) for tensor in tensors))
     return {
         "x_row": x.stride(1),
-        "unit": one,
+        "unit": unit(*tensors),
         "heads": heads,
-        "channels": channels,
+        "channels": x.shape[2] // heads,
         "count": count,
         "size": size,
-        "block": block,
-        "align": alignment(heads, channels, block, most),
-        "single": length <= size,
+        "single": x.shape[1] <= size,
         "softmax": softmax,
         "rate": rate,
         "precise": precise,
-        "num_warps": max(1, int(min(8, size * size // 512 << precise) * WARPS)),
         "num_stages": 2 if precise else STAGES,
+    }
+
+
+def constants(taps: Tensor, softmax: bool, rate: float, *tensors: Tensor) -> dict[str, Any]:
+    """What the kernels are compiled for."""
+    x, fixed = tensors[0], shared(taps, softmax, rate, *tensors)
+    heads, channels, size, precise = (fixed[name] for name in ("heads", "channels", "size", "precise"))
+    # The three parts of an fp32 product take as many registers again.
+    block = max(16, min(32 if precise else BLOCK, triton.next_power_of_2(channels)))
+    strides = (tensor.stride(1) for tensor in tensors)
+    most = math.gcd(16 // x.element_size(), fixed["unit"], x.shape[2], *strides)
+    return fixed | {
+        "block": block,
+        "align": alignment(heads, channels, block, most),
+        "num_warps": max(1, int(min(8, size * size // 512 << precise) * WARPS)),
     }
 
 
