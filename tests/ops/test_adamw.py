@@ -8,23 +8,14 @@ import math
 
 import pytest
 import torch
+from interpreter import DEVICE, interpret, interpreted
 
 from litetransformer.ops.adamw import adamw
 from litetransformer.ops.dispatch import use
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def interpret(patch):
-    if DEVICE == "cpu":
-        patch.setenv("TRITON_INTERPRET", "1")
-
-
 HERE = importlib.util.find_spec("triton") is not None
 if HERE:
-    with pytest.MonkeyPatch.context() as patch:
-        # Triton reads this when its own functions are defined, and again when ours are.
-        interpret(patch)
+    with interpreted():
         import triton  # noqa: F401
 
 WAYS = [

@@ -5,24 +5,14 @@ On a GPU as they are, elsewhere under Triton's interpreter, which runs in fp32.
 
 import pytest
 import torch
+from interpreter import DEVICE, interpret, interpreted
 
 from litetransformer.ops.dispatch import use
 from litetransformer.ops.embedding import embedding
 from litetransformer.ops.embedding import reference as plain
 from litetransformer.ops.gradients import Collector, collecting
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def interpret(patch):
-    if DEVICE == "cpu":
-        patch.setenv("TRITON_INTERPRET", "1")
-
-
-with pytest.MonkeyPatch.context() as patch:
-    # Triton reads this when its own functions are defined, and again when ours are.
-    interpret(patch)
-    pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
+with interpreted():
     from litetransformer.ops.embedding import triton_ops
 
 

@@ -5,6 +5,7 @@ On a GPU as they are, elsewhere under Triton's interpreter, which runs in fp32.
 
 import pytest
 import torch
+from interpreter import DEVICE, interpret, interpreted
 
 from litetransformer.layers.linear import LayerNorm, Linear, project
 from litetransformer.ops.dispatch import use
@@ -12,18 +13,7 @@ from litetransformer.ops.gradients import Collector, Product, Sum, collecting
 from litetransformer.ops.layer_norm import layer_norm
 from litetransformer.ops.linear import linear
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def interpret(patch):
-    if DEVICE == "cpu":
-        patch.setenv("TRITON_INTERPRET", "1")
-
-
-with pytest.MonkeyPatch.context() as patch:
-    # Triton reads this when its own functions are defined, and again when ours are.
-    interpret(patch)
-    pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
+with interpreted():
     from litetransformer.ops.gradients import triton_ops
 
 # The thread of backward greets cuBLAS first.

@@ -6,6 +6,7 @@ The interpreter runs in fp32 and fp16: its matrix product does not know bf16.
 import jaxtyping
 import pytest
 import torch
+from interpreter import DEVICE, interpret, interpreted
 
 from litetransformer.core.tokens import PAD
 from litetransformer.ops.consistency import consistent_cross_entropy
@@ -16,18 +17,8 @@ from litetransformer.ops.windowed_softmax_sum import reference as softmax_refere
 from litetransformer.ops.windowed_softmax_sum import windowed_softmax_sum
 from litetransformer.ops.windowed_sum import reference, triton_forms, windowed_sum
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def interpret(patch):
-    if DEVICE == "cpu":
-        patch.setenv("TRITON_INTERPRET", "1")
-
-
-with pytest.MonkeyPatch.context() as patch:
-    # Triton reads this when its own functions are defined, and again when ours are.
-    interpret(patch)
-    pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
+with interpreted():
+    import triton  # noqa: F401
 
 # The thread of backward greets cuBLAS first; the compiler uses what PyTorch itself has deprecated.
 pytestmark = [

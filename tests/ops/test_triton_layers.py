@@ -5,6 +5,7 @@ On a GPU as they are, elsewhere under Triton's interpreter, which runs in fp32.
 
 import pytest
 import torch
+from interpreter import DEVICE, interpret, interpreted
 
 from litetransformer.ops.attention import attention
 from litetransformer.ops.attention import reference as plain_attention
@@ -17,18 +18,8 @@ from litetransformer.ops.linear import linear
 from litetransformer.ops.linear import reference as plain_linear
 from litetransformer.ops.residual import residual
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def interpret(patch):
-    if DEVICE == "cpu":
-        patch.setenv("TRITON_INTERPRET", "1")
-
-
-with pytest.MonkeyPatch.context() as patch:
-    # Triton reads this when its own functions are defined, and again when ours are.
-    interpret(patch)
-    pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
+with interpreted():
+    import triton  # noqa: F401
 
 BOTH = [torch.float32] + [torch.bfloat16] * (DEVICE == "cuda")
 # The thread of backward greets cuBLAS first.

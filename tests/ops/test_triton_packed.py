@@ -5,6 +5,7 @@ On a GPU as it is, elsewhere under Triton's interpreter.
 
 import pytest
 import torch
+from interpreter import DEVICE, interpret, interpreted
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -14,18 +15,8 @@ from litetransformer.ops.attention import attention
 from litetransformer.ops.dispatch import use
 from litetransformer.ops.split import split
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def interpret(patch):
-    if DEVICE == "cpu":
-        patch.setenv("TRITON_INTERPRET", "1")
-
-
-with pytest.MonkeyPatch.context() as patch:
-    # Triton reads this when its own functions are defined, and again when ours are.
-    interpret(patch)
-    pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
+with interpreted():
+    import triton  # noqa: F401
 
 # The thread of backward greets cuBLAS first.
 pytestmark = pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS")

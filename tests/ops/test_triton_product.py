@@ -5,6 +5,7 @@ On a GPU in both types of two bytes, elsewhere under Triton's interpreter, whose
 
 import pytest
 import torch
+from interpreter import DEVICE, interpret, interpreted
 from torch._subclasses import FakeTensorMode
 
 from litetransformer.layers.linear import projection
@@ -13,19 +14,10 @@ from litetransformer.ops.gradients import Collector, collecting
 from litetransformer.ops.linear import linear
 from litetransformer.ops.linear import reference as plain
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 ON_GPU = pytest.mark.skipif(DEVICE == "cpu", reason="the interpreter compiles and records nothing")
 
 
-def interpret(patch):
-    if DEVICE == "cpu":
-        patch.setenv("TRITON_INTERPRET", "1")
-
-
-with pytest.MonkeyPatch.context() as patch:
-    # Triton reads this when its own functions are defined, and again when ours are.
-    interpret(patch)
-    pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
+with interpreted():
     from litetransformer.ops.linear import triton_ops, triton_product
     from litetransformer.ops.triton_memory import even
 

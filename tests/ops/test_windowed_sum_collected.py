@@ -5,23 +5,13 @@ On a GPU as they are, elsewhere under Triton's interpreter.
 
 import pytest
 import torch
+from interpreter import DEVICE, interpret, interpreted
 
 from litetransformer.ops.dispatch import use
 from litetransformer.ops.gradients import Collector, collecting
 from litetransformer.ops.windowed_softmax_sum import reference, windowed_softmax_sum
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def interpret(patch):
-    if DEVICE == "cpu":
-        patch.setenv("TRITON_INTERPRET", "1")
-
-
-with pytest.MonkeyPatch.context() as patch:
-    # Triton reads this when its own functions are defined, and again when ours are.
-    interpret(patch)
-    pytest.importorskip("triton", reason="needs the package triton, which PyTorch's builds for CUDA bring")
+with interpreted():
     from litetransformer.ops.windowed_sum import triton_forms, triton_ops
 
 HEADS = 2
