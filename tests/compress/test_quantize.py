@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from litetransformer.compress.quantize import affine, codebook, entropy, from_codes, lloyd
+from litetransformer.compress.quantize import Codebooks, affine, codebook, entropy, from_codes, lloyd
 from litetransformer.core.errors import InputError
 
 TENSORS = {
@@ -91,6 +91,18 @@ def test_equal_weights_give_equal_codes_in_any_order():
     ours, shuffled = codebook(weights, bits=4), codebook(weights[order], bits=4)
     assert np.array_equal(ours.codes[order.numpy()], shuffled.codes)
     assert np.array_equal(ours.values, shuffled.values)
+
+
+@pytest.mark.parametrize("rows", [0, 7])
+def test_weights_are_sorted_once_for_all_codebooks(weights, rows, monkeypatch):
+    options = [{"bits": 2}, {"bits": 5, "rate": 0.02}, {"bits": 5, "rate": 0.3}, {"bits": 2}]
+    expected = [codebook(weights, rows=rows, **each) for each in options]
+    many = Codebooks(weights, rows=rows)
+    monkeypatch.setattr(np, "argsort", lambda *_, **__: pytest.fail("sorted again"))
+    for each, other in zip(options, expected, strict=True):
+        found = many.at(**each)
+        assert np.array_equal(found.codes, other.codes)
+        assert np.array_equal(found.values, other.values)
 
 
 def test_a_rate_saves_bits_that_k_means_needs_for_the_same_error():
