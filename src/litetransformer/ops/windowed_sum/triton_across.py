@@ -13,7 +13,7 @@ import triton.language as tl
 
 from litetransformer.ops.triton_common import multiply
 from litetransformer.ops.windowed_sum.triton_square import read, write
-from litetransformer.ops.windowed_sum.triton_square_dynamic import weigh as weigh_rows
+from litetransformer.ops.windowed_sum.triton_square_dynamic import weigh_rows
 from litetransformer.ops.windowed_sum.triton_static import normaliser, weigh
 
 # ruff: noqa: RUF005 (the language has no star in a tuple)

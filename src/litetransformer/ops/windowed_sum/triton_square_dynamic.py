@@ -31,7 +31,7 @@ def existing(begin, until, tap, count: tl.constexpr, size: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def weigh(found, index, exists, seed, softmax: tl.constexpr, rate: tl.constexpr):
+def weigh_rows(found, index, exists, seed, softmax: tl.constexpr, rate: tl.constexpr):
     """Weights before dropout, zero where none exists, and the factors of dropout."""
     weight = found.to(tl.float32)
     if softmax:
@@ -89,7 +89,7 @@ def square_dynamic_forward(
         if not single:
             earlier = read(source, begin + ahead - size, length, here, wanted, size, x_row)
         if part == 0:
-            weight, factor = weigh(found, base + spot, exists, seed, softmax, rate)
+            weight, factor = weigh_rows(found, base + spot, exists, seed, softmax, rate)
             weight *= factor
             this = upper(weight, turned, size, single, x.dtype.element_ty)
             before = lower(weight, turned, size, x.dtype.element_ty)
@@ -147,10 +147,10 @@ def square_dynamic_backward(
         if trim:
             above = tl.where(own[None, :], above, 0.0)
         if part == 0:
-            weight, factor = weigh(found, base + spot, exists, seed, softmax, rate)
+            weight, factor = weigh_rows(found, base + spot, exists, seed, softmax, rate)
             this = upper(weight * factor, turned, size, single, x.dtype.element_ty)
             if not single:
-                next_weight, next_factor = weigh(
+                next_weight, next_factor = weigh_rows(
                     next_found, base + more + spot, follows, seed, softmax, rate
                 )  # fmt: skip
                 before = lower(next_weight * next_factor, turned, size, x.dtype.element_ty)
