@@ -6,11 +6,13 @@ import sys
 import tarfile
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from litetransformer.core.errors import InputError, MissingExtraError
+from litetransformer.core.files import only_writer
 from litetransformer.data import catalog
 from litetransformer.data.assemble import Dataset, Part, divide
 from litetransformer.data.catalog import CATALOG, resolve
@@ -125,6 +127,21 @@ def test_a_set_is_fetched_checked_and_put_together_when_asked(home, monkeypatch,
         "train.en",
     ]
     assert resolve("small", offline=True) == splits
+    assert home.asked == ["/set.zip"]
+
+
+def test_runs_that_want_a_set_at_the_same_time_wait_for_each_other_and_fetch_it_once(
+    home, monkeypatch, cache
+):
+    home.files["/set.zip"] = SMALL
+    small_set(monkeypatch, home.url, SMALL)
+    with ThreadPoolExecutor(3) as runs:
+        with only_writer(cache / "small"):
+            waiting = [runs.submit(resolve, "small", download=True) for _ in range(3)]
+            with pytest.raises(TimeoutError):
+                waiting[0].result(timeout=0.2)
+        found = [run.result(timeout=20) for run in waiting]
+    assert found[0] == found[1] == found[2] == resolve("small")
     assert home.asked == ["/set.zip"]
 
 

@@ -165,8 +165,11 @@ def sweep_partial(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Hold `folder` as its only writer; raises InputError when another does, or when it can't be written."""
+def only_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold `folder` as its only writer; raises InputError when another does, or when it can't be written.
+
+    With `wait`, another is waited for: where both would write the same.
+    """
     import fcntl
 
     try:
@@ -176,7 +179,7 @@ def only_writer(folder: Path) -> Iterator[None]:
         raise cannot_write(folder, error) from error
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
             raise InputError(
                 "another run is writing here", path=folder, remedy="wait for it, or choose another folder"

@@ -250,8 +250,9 @@ def resolve(
         if not dataset.files or (missing and (offline or not download)):
             raise _not_here(name, dataset, missing, kept, offline)
     check_extras(dataset)
-    with only_writer(kept):
-        for remote in missing:
+    # Another run may be making the same files, which then are there.
+    with only_writer(kept, wait=True):
+        for remote in missing and _missing(dataset, downloads):
             fetch(remote, downloads / remote.name, progress)
         for remote in dataset.files:
             check(remote, downloads / remote.name)
