@@ -8,17 +8,21 @@
 --against, both without input tables, as the paper counts. --against is a folder, a recipe, or a number of
 parameters without tables. `grid` is k-means at 2 to 8 bits with 0 to 90% of zeros, `int8` affine int8,
 `rates` the entropy-constrained codebooks of `lite compress`, `pruned` those after pruning; none of them is
-fine-tuned. `tuned` and `tuned-pruned` are, by --updates (and as many more for the pruning). Without
---train-source and --valid-source, the texts are those that the run's folder still has.
+fine-tuned. `tuned` and `tuned-pruned` are, by --updates (and as many more for the pruning). --rates are those
+of `rates` and `tuned`. Without --train-source and --valid-source, the texts are those that the run's folder
+still has.
 
 The results file is written after every point. Points that it has already are not measured again, and none is
-begun after --seconds. Nothing is reported unless the tests of compression pass.
+begun after --seconds. Several calls may write different points of one file at a time. Nothing is reported
+unless the tests of compression pass.
 """
 
 import argparse
 import contextlib
 import datetime
+import fcntl
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -40,8 +44,9 @@ from litetransformer.core.files import read_json, write_json
 from litetransformer.core.spec import to_json
 from litetransformer.models.tensors import put_weights
 from litetransformer.tables.paper import count
-from litetransformer.tasks.compression import SWEEP_LINES, compress, large_tensors, quantized
+from litetransformer.tasks.compression import SWEEP_LINES, compress, large_tensors
 from litetransformer.tasks.compression_record import Plan
+from litetransformer.tasks.compression_tensors import Quantizer, quantized
 from litetransformer.tasks.load import load_writer
 from litetransformer.tasks.model_folder import CARD
 from litetransformer.tasks.yardstick import Quality, Texts, Yardstick, own_texts, read_texts
@@ -50,7 +55,7 @@ ROOT = Path(__file__).parents[1]
 TESTS, RESULTS = ROOT / "tests/compress", ROOT / "docs/results"
 KINDS = ("targets", "int8", "rates", "pruned", "tuned", "tuned-pruned", "grid")
 RATES = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
-
+TUNED_RATES = (0.12, 0.2)
 
 GRID_ZEROS = (0.0, 0.5, 0.3, 0.6, 0.2, 0.4, 0.7, 0.9, 0.8, 0.1)
 GRID_BITS = (4, 8, 2, 6, 3, 5, 7)
@@ -62,17 +67,22 @@ def points(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What to measure: a kind, and a plan or a target."""
     updates, peak = options.updates, options.peak
     kmeans = Plan(rate=0.0, table_rate=0.0)
+
+    def at(rate: float, **others: Any) -> Plan:
+        table_rate = rate / 4 if options.table_rate is None else options.table_rate
+        return Plan(rate=rate, table_rate=table_rate, **others)
+
     grid = [(bits, zeros) for zeros in GRID_ZEROS for bits in GRID_BITS]
     plans = {
         "grid": [replace(kmeans, bits=bits, table_bits=bits, sparsity=zeros) for bits, zeros in grid],
         "int8": [replace(kmeans, bits=8, table_bits=8)],
-        "rates": [Plan(rate=rate, table_rate=rate / 4) for rate in RATES],
+        "rates": [at(rate) for rate in options.rates or RATES],
         "pruned": [
             Plan(rate=rate, table_rate=rate / 4, sparsity=zeros)
             for zeros in (0.2, 0.3)
             for rate in (0.01, 0.02, 0.05)
         ],
-        "tuned": [Plan(rate=rate, table_rate=rate / 4, updates=updates, peak=peak) for rate in (0.12, 0.2)],
+        "tuned": [at(rate, updates=updates, peak=peak) for rate in options.rates or TUNED_RATES],
         "tuned-pruned": [Plan(rate=0.05, table_rate=0.0125, sparsity=0.4, updates=2 * updates, peak=peak)],
     }
     yield {"kind": "single precision", "plan": None}
@@ -131,6 +141,7 @@ class Measuring:
         self.texts = whole.first(options.lines or len(whole.source))
         self.yardstick = Yardstick(self.writer, self.texts)
         self.curves: dict[str, Curve] = {}
+        self.quantizer = Quantizer(self.own, self.tables)
 
     def close(self) -> None:
         """Remove the texts that were made ready."""
@@ -154,9 +165,13 @@ class Measuring:
             large = {name: self.own[name] for name in large_tensors(self.own)}
             share = plan.sparsity * self._count(self.own) / self._count(large)
             Masks.of(large, allocate(self.swept(), large, share)).apply(self.parameters)
-        tensors = quantized(self.parameters, self.tables, plan)
+        tensors: dict[str, pack.Packable]
         if point["kind"] == "int8":
             tensors = {name: affine(tensor) for name, tensor in self.parameters.items()}
+        elif plan.sparsity:
+            tensors = quantized(self.parameters, self.tables, plan)
+        else:
+            tensors = self.quantizer(plan)
         put_weights(self.network, {name: tensor.dequantize() for name, tensor in tensors.items()})
         card = self.writer.card
         names = [CARD, *dict.fromkeys(file.file for file in card.tokenizers())]
@@ -212,6 +227,7 @@ class Measuring:
                 texts=self.valid.first(500),
                 train=None if source is None else read_texts(source, target),
                 curves=curves,
+                scored=False,
                 device=self.device,
                 tell=lambda what: print(what, flush=True),
                 **goal,
@@ -242,6 +258,8 @@ def command(options: argparse.Namespace) -> str:
     if any(kind.startswith("t") for kind in options.points):
         tuned = f" --updates {options.updates} --peak {options.peak:g}"
         tuned += " --train-source FILE --train-target FILE" if options.train_source else ""
+    tuned += f" --rates {' '.join(f'{rate:g}' for rate in options.rates)}" if options.rates else ""
+    tuned += "" if options.table_rate is None else f" --table-rate {options.table_rate:g}"
     if "targets" in options.points:
         tuned += f" --targets {' '.join(options.targets)}"
     valid = " --valid-source FILE --valid-target FILE" if options.valid_source else ""
@@ -267,6 +285,8 @@ def main() -> None:
         "--points", nargs="+", choices=KINDS, default=["targets", "int8", "rates", "pruned", "grid"]
     )
     parser.add_argument("--targets", nargs="*", default=[], help="sizes to fine-tune to: 1.5MB 18.2x")
+    parser.add_argument("--rates", type=float, nargs="+", help="of the points `rates` and `tuned`")
+    parser.add_argument("--table-rate", type=float, help="of input tables, there [default: a quarter]")
     parser.add_argument("--against", help="folder, recipe or parameters (44M) that sizes are compared with")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no point after these")
     parser.add_argument("--lines", type=int, default=0, help="measure on the first lines only; 0: on all")
@@ -289,36 +309,56 @@ def main() -> None:
 
 def measure(work: Measuring, options: argparse.Namespace, began: float) -> None:
     """Measure every point that the results file does not have, while there is time."""
-    facts: dict[str, Any] = read_json(options.out) if options.out.is_file() else {}
-    measured: list[dict[str, Any]] = facts.get("points", [])
     for point in points(options):
         key = {**point, "lines": len(work.texts.source)}
-        if any(all(have.get(name) == value for name, value in key.items()) for have in measured):
+        if _has(_content(options.out), key):
             continue
         if time.perf_counter() - began > options.seconds:
             print(f"{options.seconds:g} seconds are over; call again for the rest", flush=True)
             return
         start = time.perf_counter()
         found = work.single_precision() if point["kind"] == "single precision" else work.point(point)
-        measured.append(
-            {
-                **key,
-                **found,
-                "seconds": round(time.perf_counter() - start, 1),
-                "command": command(options),
-                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            }
-        )
-        print(json.dumps(measured[-1] | {"command": ""}), flush=True)
+        measured = {
+            **key,
+            **found,
+            "seconds": round(time.perf_counter() - start, 1),
+            "command": command(options),
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        }
+        print(json.dumps(measured | {"command": ""}), flush=True)
         about = {
             "what": "Quality over bytes of a compressed model",
-            "model": options.recipe or facts.get("model") or options.name,
+            "model": options.recipe or _content(options.out).get("model") or options.name,
             "machine": machine(work.device),
             "torch": torch.__version__,
             "data": options.data,
             **({"against": work.against} if work.against else {}),
         }
-        write_json(options.out, {**facts, **about, "points": measured})
+        with _alone(options.out.parent):
+            facts = _content(options.out)
+            if not _has(facts, key):
+                write_json(options.out, {**facts, **about, "points": [*facts.get("points", ()), measured]})
+
+
+def _content(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
+
+
+def _has(facts: dict[str, Any], key: dict[str, Any]) -> bool:
+    """Whether a results file has the point that `key` describes."""
+    points = facts.get("points", ())
+    return any(all(point.get(name) == value for name, value in key.items()) for point in points)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Other calls wait here while one reads and writes again what is in `folder`."""
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
 
 
 if __name__ == "__main__":

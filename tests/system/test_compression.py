@@ -10,7 +10,7 @@ import torch
 
 import litetransformer as lt
 from litetransformer.cli import main
-from litetransformer.compress import pack
+from litetransformer.compress import pack, size
 from litetransformer.compress.pack import Pack
 from litetransformer.compress.prune import magnitude_mask
 from litetransformer.core.files import with_checksum
@@ -19,7 +19,9 @@ from litetransformer.data.store import write_sides
 from litetransformer.data.words import train_words
 from litetransformer.models.tensors import put_weights
 from litetransformer.tasks.compression import compress, large_tensors, verify
+from litetransformer.tasks.compression_rates import LARGEST_RATE, STEPS, rate_for, rate_of
 from litetransformer.tasks.compression_record import Plan, read_record
+from litetransformer.tasks.compression_tensors import Quantizer, quantized
 from litetransformer.tasks.model_folder import LanguageCard, read_card, save_model, save_tokenizers
 from litetransformer.tasks.yardstick import Texts, own_texts, read_texts
 
@@ -116,12 +118,62 @@ def test_fine_tuning_keeps_the_zeros_and_mends_some_of_the_loss(model_folder, va
 
 def test_a_target_size_is_kept_and_used(model_folder, packed, valid, tmp_path):
     usual, rates = packed.stat().st_size, []
-    for size in (usual + 20_000, usual, usual - 3000):
-        path = tmp_path / f"{size}.lite"
-        done = compress(model_folder, path, Plan(), texts=valid, target_size=size)
-        assert done.file.total == path.stat().st_size <= size
+    for most in (usual + 20_000, usual, usual - 3000):
+        path = tmp_path / f"{most}.lite"
+        done = compress(model_folder, path, Plan(), texts=valid, target_size=most)
+        assert done.file.total == path.stat().st_size <= most
         rates.append(done.record.plan.rate)
     assert 0.0 == rates[0] < rates[1] < rates[2]
+
+
+def test_the_rate_for_a_size_is_the_least_and_takes_few_sizes():
+    """Bytes that fall evenly with the steps, in a curve, in stairs, and in one fall."""
+    assert rate_of(STEPS) == pytest.approx(LARGEST_RATE)
+    shapes = [
+        lambda step: 10**6 - 900 * step,
+        lambda step: int(10**6 * (1 - step / (STEPS + 9)) ** 3),
+        lambda step: 10**6 - 10**5 * (step // 128),
+        lambda step: 10**6 - 10 * step if step < 700 else 400_000 - step,
+    ]
+    for shape in shapes:
+        sizes = {rate_of(step): shape(step) for step in range(STEPS + 1)}
+        least = sizes[rate_of(STEPS)]
+        for most in (least, *(most for most in (300_000, 500_000, 900_000, 10**6 - 1) if most >= least)):
+            asked = []
+
+            def size_at(rate, asked=asked, sizes=sizes):
+                asked.append(rate)
+                return sizes[rate]
+
+            rate = rate_for(size_at, most, without=10**6 + 1, least=least)
+            fitting = [each for each in sizes if sizes[each] <= most and each > rate_of(0)]
+            assert rate == min(fitting)
+            assert len(asked) <= (6 if shape is shapes[0] else 24)
+
+
+def test_plans_of_the_same_rate_for_tables_do_not_quantize_them_again(model_folder, monkeypatch):
+    network = lt.load(model_folder).model
+    weights, tables = dict(network.named_parameters()), size.table_names(network)
+    many = Quantizer(weights, tables)
+    first = many(Plan(rate=0.02, table_rate=0.01))
+    again = many(Plan(rate=0.1, table_rate=0.01))
+    expected = quantized(weights, tables, Plan(rate=0.1, table_rate=0.01))
+    assert list(again) == list(expected) == list(weights)
+    for name, tensor in expected.items():
+        assert torch.equal(again[name].dequantize(), tensor.dequantize())
+        assert (again[name] is first[name]) == (name in tables)
+
+
+def test_stages_that_are_not_scored_have_their_loss(model_folder, valid, tmp_path):
+    files = [tmp_path / "a.lite", tmp_path / "b.lite"]
+    scored, bare = (
+        compress(model_folder, file, Plan(rate=0.1), texts=valid, scored=scores).record
+        for file, scores in zip(files, (True, False), strict=True)
+    )
+    assert [stage.quality.score for stage in bare.stages] == [None, None]
+    assert [stage.quality.loss for stage in bare.stages] == [stage.quality.loss for stage in scored.stages]
+    assert all(stage.quality.score is not None for stage in scored.stages)
+    assert verify(files[1], valid)[0] == bare
 
 
 def test_a_size_that_cannot_be_reached_names_the_least(model_folder, valid, tmp_path):

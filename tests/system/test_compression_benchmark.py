@@ -67,9 +67,41 @@ def test_targets_are_reached_and_not_measured_again(
     assert lt.load(kept[0]).translate(["Hund."])
 
 
+def test_calls_at_a_time_write_one_file_and_rates_can_be_chosen(
+    benchmark, model_folder, texts, tmp_path, monkeypatch
+):
+    out = tmp_path / "compression-x.json"
+    arguments = [
+        *("compression.py", "--model", str(model_folder), "--source", str(texts / "test.de")),
+        *("--target", str(texts / "test.en"), "--data", "small", "--name", "x", "--out", str(out)),
+        *("--lines", "4", "--untested", "--updates", "2", "--table-rate", "0.005"),
+    ]
+    own, other = benchmark.Measuring.point, [*arguments, "--points", "rates", "--rates", "0.3"]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--points", "rates", "tuned", "--rates", "0.1"])
+
+    def meanwhile(self, point):
+        """Between the reading and the writing of this call, another one measures and writes."""
+        found = own(self, point)
+        monkeypatch.setattr(benchmark.Measuring, "point", own)
+        monkeypatch.setattr(sys, "argv", other)
+        benchmark.main()
+        return found
+
+    monkeypatch.setattr(benchmark.Measuring, "point", meanwhile)
+    benchmark.main()
+    found = json.loads(out.read_text())["points"]
+    plans = [(point["kind"], point["plan"] and point["plan"]["rate"]) for point in found]
+    assert plans == [("single precision", None), ("rates", 0.3), ("rates", 0.1), ("tuned", 0.1)]
+    assert {point["plan"]["table_rate"] for point in found[1:]} == {0.005}
+    assert [point["plan"]["updates"] for point in found[1:]] == [0, 0, 2]
+    assert all("--rates 0." in point["command"] for point in found)
+    assert not [path for path in tmp_path.iterdir() if path != out]
+
+
 def test_the_grid_has_bits_2_to_8_and_zeros_to_90_percent(benchmark):
     class Options:
         points, targets, updates, peak = ("grid",), (), 1, 1e-3
+        rates = table_rate = None
 
     plans = [point["plan"] for point in benchmark.points(Options) if point["plan"]]
     found = {(plan["bits"], plan["sparsity"]) for plan in plans}

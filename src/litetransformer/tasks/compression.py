@@ -20,8 +20,9 @@ from litetransformer.core.errors import InputError
 from litetransformer.core.files import write_atomically
 from litetransformer.data.store import TokenStore
 from litetransformer.models.tensors import put_weights
+from litetransformer.tasks.compression_rates import LARGEST_RATE, rate_for
 from litetransformer.tasks.compression_record import RECORD, Plan, Record, Stage, read_record
-from litetransformer.tasks.compression_tensors import large_tensors, quantized, small
+from litetransformer.tasks.compression_tensors import Quantizer, large_tensors, small
 from litetransformer.tasks.fine_tune import FineTuning, plan_of, training_of, tuning_store
 from litetransformer.tasks.load import load
 from litetransformer.tasks.model_folder import CARD, is_file
@@ -29,7 +30,6 @@ from litetransformer.tasks.yardstick import AnyModel, Quality, Texts, Yardstick,
 from litetransformer.train.cost import COST, read_ledger
 
 SWEEP_LINES = 200
-LARGEST_RATE = 2.0
 TABLE_SHARE = 4
 """A bit of a table costs this many times less error than one of a layer: see docs/compression.md."""
 SCORE_TOLERANCE, LOSS_TOLERANCE = 0.1, 0.01
@@ -66,6 +66,7 @@ def compress(
     target_size: int | None = None,
     target_layers: int | None = None,
     curves: Mapping[str, Curve] | None = None,
+    scored: bool = True,
     device: torch.device | str = "cpu",
     tell: Tell = lambda _what: None,
 ) -> Compressed:
@@ -74,7 +75,8 @@ def compress(
     With `target_size`, its rates are the least for which the whole file has at most that many bytes; with
     `target_layers`, its `rate` is, and input tables, card and tokenizers are not counted. Fine-tuning takes
     `train`, or else the training text that the run's folder still has. `curves` are those of an earlier sweep
-    of the same model. Equal arguments give equal bytes on the same machine.
+    of the same model. Unless `scored`, its stages say what their loss is and no BLEU or ROUGE: a search takes
+    longer than all of the rest on a GPU. Equal arguments give equal bytes on the same machine.
 
     Raises InputError for texts that are missing and for a size that cannot be reached.
     """
@@ -85,7 +87,7 @@ def compress(
         raise ValueError("give either target_size or target_layers")
     goal = Goal(bytes=target_size or target_layers, layers=target_layers is not None)
     with tuning_store(folder, model, train, plan.updates) as store, Yardstick(model, texts) as yardstick:
-        return _Work(folder, model, yardstick, store, tell).run(out, plan, goal, curves)
+        return _Work(folder, model, yardstick, store, tell, scored).run(out, plan, goal, curves)
 
 
 def verify(path: Path, texts: Texts, *, device: torch.device | str = "cpu") -> tuple[Record, Quality]:
@@ -113,9 +115,16 @@ class _Work:
     """The steps of one compression; the model's own weights go through all of them."""
 
     def __init__(
-        self, folder: Path, model: AnyModel, yardstick: Yardstick, store: TokenStore | None, tell: Tell
+        self,
+        folder: Path,
+        model: AnyModel,
+        yardstick: Yardstick,
+        store: TokenStore | None,
+        tell: Tell,
+        scored: bool,
     ) -> None:
         self.folder, self.model, self.yardstick, self.store, self.tell = folder, model, yardstick, store, tell
+        self.scored = scored
         self.network = network_of(model)
         self.weights: dict[str, Tensor] = dict(self.network.named_parameters())
         self.tables = size.table_names(self.network)
@@ -139,9 +148,10 @@ class _Work:
         if plan.sparsity:
             self.prune(plan, curves)
             self.note("pruned", size.sparse(self.weights, self.tables))
+        quantizer = Quantizer(self.weights, self.tables, rows=plan.rows)
         if goal.bytes is not None:
-            plan = self.fitted(plan, goal)
-        tensors = quantized(self.weights, self.tables, plan)
+            plan = self.fitted(plan, goal, quantizer)
+        tensors = quantizer(plan)
         if plan.updates:
             tensors = self.tuned(tensors, plan, goal)
         put_weights(self.network, {name: tensor.dequantize() for name, tensor in tensors.items()})
@@ -169,8 +179,8 @@ class _Work:
     def note(self, name: str, found: Size) -> None:
         """Measure the model as it is now."""
         self.tell(f"measuring: {name}")
-        stage = Stage(name=name, size=found, quality=self.yardstick.quality())
-        self.stages.append(stage)
+        quality = self.yardstick.quality() if self.scored else Quality(loss=self.yardstick.loss())
+        self.stages.append(Stage(name=name, size=found, quality=quality))
 
     def tuning(self, plan: Plan, what: str) -> FineTuning:
         assert self.store is not None
@@ -210,7 +220,7 @@ class _Work:
         else:
             Masks.of(large, shares).apply(self.weights)
 
-    def fitted(self, plan: Plan, goal: Goal) -> Plan:
+    def fitted(self, plan: Plan, goal: Goal, quantizer: Quantizer) -> Plan:
         """The plan with the least rates that come to the goal."""
         assert goal.bytes is not None
         most = goal.bytes
@@ -222,19 +232,15 @@ class _Work:
             return replace(plan, rate=rate, table_rate=table_rate)
 
         def size_at(rate: float) -> int:
-            return self.packed(at(rate), quantized(self.weights, self.tables, at(rate)), goal) + _ROOM
+            return self.packed(at(rate), quantizer(at(rate)), goal) + _ROOM
 
-        if size_at(0.0) <= most:
+        if (without := size_at(0.0)) <= most:
             return at(0.0)
         if (least := size_at(LARGEST_RATE)) > most:
             remedy = f"{least:,} is about the least; use a sparsity, or fewer --bits"
             field = "target_layers" if goal.layers else "target_size"
             raise InputError(f"{most:,} bytes cannot be reached", field=field, remedy=remedy)
-        low, high = 1e-4, LARGEST_RATE
-        while high / low > 1.01:
-            middle = (low * high) ** 0.5
-            low, high = (low, middle) if size_at(middle) <= most else (middle, high)
-        return at(high)
+        return at(rate_for(size_at, most, without=without, least=least))
 
     def packed(self, plan: Plan, tensors: Mapping[str, Packable], goal: Goal) -> int:
         """The bytes that count for the goal."""

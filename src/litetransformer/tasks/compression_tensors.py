@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from litetransformer.compress.pack import Packable, Plain
-from litetransformer.compress.quantize import Quantized, affine, codebook
+from litetransformer.compress.quantize import Codebooks, Quantized, affine
 from litetransformer.tasks.compression_record import Plan
 
 SMALL = 1024
@@ -21,17 +21,44 @@ def large_tensors(weights: Mapping[str, Tensor]) -> list[str]:
 
 def quantized(weights: Mapping[str, Tensor], tables: frozenset[str], plan: Plan) -> dict[str, Packable]:
     """Every tensor as a file made by `plan` has it, before fine-tuning."""
-    large = set(large_tensors(weights))
+    return Quantizer(weights, tables, rows=plan.rows)(plan)
 
-    def found(name: str) -> Packable:
-        if name not in large:
-            return small(weights[name], plan)
-        bits, rate = plan.codes(table=name in tables)
-        return codebook(weights[name], bits=bits, rows=plan.rows, rate=rate)
 
-    # Sorting, most of the work, goes on in several threads at a time.
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        return dict(zip(weights, threads.map(found, weights), strict=True))
+class Quantizer:
+    """What `quantized` makes of the same weights, for one plan after the other.
+
+    The weights are sorted once. A tensor for which a plan says what the last one said is not made again.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], tables: frozenset[str], *, rows: int = 0) -> None:
+        self.weights, self.tables, self.rows = weights, tables, rows
+        self.large = set(large_tensors(weights))
+        self.books: dict[str, Codebooks] = {}
+        self.last: dict[str, tuple[tuple[int, float], Quantized]] = {}
+
+    def __call__(self, plan: Plan) -> dict[str, Packable]:
+        """Every tensor as a file made by `plan`, which has these `rows`, has it."""
+        assert plan.rows == self.rows
+
+        def found(name: str) -> Packable:
+            return self._coded(name, plan) if name in self.large else small(self.weights[name], plan)
+
+        # Sorting, most of the work, goes on in several threads at a time; what takes longest begins first.
+        largest_first = sorted(self.weights, key=lambda name: -self.weights[name].numel())
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            made = dict(zip(largest_first, threads.map(found, largest_first), strict=True))
+        return {name: made[name] for name in self.weights}
+
+    def _coded(self, name: str, plan: Plan) -> Quantized:
+        wanted = plan.codes(table=name in self.tables)
+        before, tensor = self.last.get(name, (None, None))
+        if tensor is None or before != wanted:
+            if name not in self.books:
+                self.books[name] = Codebooks(self.weights[name], rows=self.rows)
+            bits, rate = wanted
+            tensor = self.books[name].at(bits=bits, rate=rate)
+            self.last[name] = wanted, tensor
+        return tensor
 
 
 def small(tensor: Tensor, plan: Plan) -> Quantized | Plain:
