@@ -41,9 +41,9 @@ VARIANTS = {
     "square": {"triton_forms.FORCED": "square"},
     "short": {"triton_forms.FORCED": "short", "triton_short_ops.SHARES": 2},
     "across": {"triton_forms.FORCED": "across"},
-    "half-room": {"triton_forms.FORCED": "square", "triton_square_ops.ROOM": 0.5},
+    "twice-room": {"triton_forms.FORCED": "square", "triton_square_ops.ROOM": 2.0},
     "half-warps": {"triton_square_ops.WARPS": 0.5, "triton_square_ops.ROOM": 0.5},
-    "4-shares": {"triton_short_ops.SHARES": 4},
+    "8-shares": {"triton_short_ops.SHARES": 8},
 }
 """Other choices inside the Triton kernels: the modules' constants and their other values."""
 
@@ -132,14 +132,10 @@ WHOLE = [
 With `OTHERS`, some ninety kernels are compiled, which takes most of the 90 seconds of a first run.
 """
 OTHERS = {
-    Case(tokens=65536, length=256, channels=248, taps=31): "half-room",
-    Case(tokens=65536, length=256, channels=448, taps=31): "across half-room",
-    Case(tokens=65536, length=256, channels=100, taps=15): "across",
-    Case(tokens=65536, length=256, channels=248, taps=15): "half-room",
-    Case(tokens=65536, length=256, channels=248, taps=63): "half-room",
-    Case(tokens=65536, length=256, channels=448, taps=63): "half-room",
-    Case(tokens=65536, length=256, channels=248, taps=7): "4-shares",
-    Case(tokens=65536, length=256, channels=448, taps=7): "4-shares",
+    **{Case(tokens=65536, length=256, channels=248, taps=k): "across" for k in (31, 15, 63)},
+    **{Case(tokens=65536, length=256, channels=c, taps=7): "8-shares" for c in (80, 100, 248, 448)},
+    Case(tokens=65536, length=256, channels=448, taps=31): "twice-room",
+    Case(tokens=65536, length=256, channels=448, taps=63): "twice-room",
     Case(tokens=65536, length=256, channels=248, taps=31, dynamic=True): "half-warps",
 }
 """Where another choice inside the kernels may be the better one."""

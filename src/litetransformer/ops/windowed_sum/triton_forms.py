@@ -17,7 +17,7 @@ SQUARE = 64
 """Taps up to which a square fits in registers."""
 SLIM = 32
 """Channels a head below which static sums forward of up to `SHORTEST` taps are quicker without products."""
-NARROW = 64
+NARROW = 48
 """Channels a head below which, with static taps, programs by heads move too many parts of memory twice."""
 THIN = 4
 """Channels a head below which the 16 of a block belong to more heads than a program has registers for."""

@@ -13,7 +13,7 @@ from litetransformer.ops.windowed_sum import triton_short
 from litetransformer.ops.windowed_sum.triton_band import rounded
 
 THREADS = 128
-SHARES = 8
+SHARES = 4
 """Programs a multiprocessor that sum up a gradient of static taps."""
 
 

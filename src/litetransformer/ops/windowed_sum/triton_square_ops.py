@@ -100,15 +100,17 @@ def forward(x: Tensor, taps: Tensor, seed: Tensor, left: int, softmax: bool, rat
 
 
 def room(fixed: dict[str, Any], backward: bool) -> int:
-    """Warps of static programs that a multiprocessor has at once, by the registers that they take."""
+    """Warps of static programs that a multiprocessor is given at once."""
     if fixed["precise"]:
         return 8 if backward else 12
-    if backward and not fixed["single"] and fixed["size"] == 32:
-        return 8 if fixed["block"] == 64 else 14 if fixed["align"] >= 8 else 10
-    if backward:
-        return 24 if fixed["size"] == 32 else 16
+    if fixed["single"]:
+        return (24 if fixed["size"] == 32 else 16) if backward else 32
     # Half of what fits: a chain of twice the length reads fewer blocks twice.
-    return 16 if fixed["size"] == 32 and not fixed["single"] else 32
+    if fixed["size"] > 32:
+        return 8 if backward else 16
+    if backward:
+        return 4 if fixed["block"] == 64 else 7 if fixed["align"] >= 8 else 5
+    return 8
 
 
 def shares(
