@@ -6,6 +6,7 @@ import pytest
 import sacrebleu
 
 from litetransformer.core.errors import InputError, MissingExtraError
+from litetransformer.decode import score
 from litetransformer.decode.score import bleu, chrf, compare, split_compounds
 
 HYPOTHESES = [
@@ -56,6 +57,18 @@ def test_the_papers_scores_are_bleu_on_moses_tokens():
     assert bleu(*one, mode="paper-cased").value == on_tokens(False, False)
     assert bleu(*one, mode="paper-compound").value == on_tokens(True, False)
     assert on_tokens(True, False) != on_tokens(False, False)
+
+
+def test_references_are_tokenised_once_for_many_models(monkeypatch):
+    first = bleu(HYPOTHESES, [REFERENCES], mode="paper-cased", language="en")
+    tokenizer = score._moses_tokenizer("en")
+    asked = []
+    monkeypatch.setattr(type(tokenizer), "tokenize", lambda _self, line, **_: asked.append(line) or line)
+    assert bleu(HYPOTHESES, [REFERENCES], mode="paper-cased", language="en") == first
+    assert asked == []
+    bleu(["Another one."] * 4, [REFERENCES], mode="paper-cased", language="en")
+    assert asked == ["Another one."]
+    score._moses_tokens.cache_clear()
 
 
 def test_the_papers_scores_are_not_smoothed():
