@@ -1,4 +1,4 @@
-"""What the recipes for Canadian law share: the models of WMT'14 En-Fr (PAPER §3), and some 15 epochs.
+"""What the recipes for Canadian law share: the models of WMT'14 En-Fr (PAPER §3), and some nine epochs.
 
 Other than there, norms come first, which a short warm-up needs, and the vocabulary fits 433 thousand pairs.
 The texts are those of a folder ``canlaw_enfr`` with train, valid and test, which is named with --data.
@@ -15,7 +15,7 @@ from litetransformer.recipes.wmt14_en_fr import _base as wmt
 
 lite, transformer = pre_norm(wmt.lite), pre_norm(wmt.transformer)
 
-TRAINING = falling(little.TRAINING, updates=8000, batch_tokens=32_768, longest=250, peak=3e-3)
+TRAINING = falling(little.TRAINING, updates=5000, batch_tokens=32_768, longest=250, peak=3e-3)
 base = partial(
     wmt.base,
     data=Data(name="canlaw-en-fr", source_language="en", target_language="fr"),
