@@ -36,8 +36,11 @@ from litetransformer.inspect.profile import Profile
 from litetransformer.recipes import Row, get
 from litetransformer.train.snapshot import Progress
 
-_LATER = {"consistency": 0.0, "ema_decay": 0.0}
-"""Settings of training that recipes of older runs didn't have, with the values that change nothing."""
+_LATER: dict[str, dict[str, Any]] = {
+    "train": {"consistency": 0.0, "ema_decay": 0.0},
+    "vocabulary": {"dropout": 0.0, "draws": 1},
+}
+"""Settings that recipes of older runs didn't have, with the values that change nothing."""
 
 WRITTEN = ("what", "command", "machine", "torch", "date", "data", "runs")
 """What `run` writes; whatever else a file holds stays in it."""
@@ -74,15 +77,12 @@ class Job:
 
     def digest(self) -> str:
         """What stands for the recipe: a run of another one is another run."""
-        plain = to_json(replace(self.recipe(), expect=None))
-        for name, value in _LATER.items():
-            if plain["train"].get(name) == value:
-                del plain["train"][name]
+        plain = _plain(replace(self.recipe(), expect=None))
         return _digest([plain, self.taught_by().digest()] if self.teacher else plain)
 
     def preparation(self) -> str:
         """What stands for the tokens that this job reads: jobs of one name read the same."""
-        name, plain = self.system.partition("/")[0], to_json(self.recipe())
+        name, plain = self.system.partition("/")[0], _plain(self.recipe())
         parts = [plain["data"], plain["vocabulary"], plain["train"].get("longest"), plain.get("block")]
         if self.teacher:
             parts.append(self.taught_by().digest())
@@ -91,6 +91,16 @@ class Job:
     def taught_by(self) -> "Job":
         """The training of the teacher: that of its recipe as it stands, by the first seed."""
         return replace(self, system=self.teacher, seed=1, settings=self.given, row="", teacher="")
+
+
+def _plain(recipe: Any) -> dict[str, Any]:
+    """The JSON of `recipe`, as it was before there were settings that it leaves alone."""
+    plain: dict[str, Any] = to_json(recipe)
+    for part, later in _LATER.items():
+        for name, value in later.items():
+            if plain[part].get(name) == value:
+                del plain[part][name]
+    return plain
 
 
 def _digest(plain: Any) -> str:

@@ -1,8 +1,11 @@
 """Ablations: rows that change one thing, trained from text to results, in a table that can be repeated."""
 
+import hashlib
 import importlib
 import json
 from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from litetransformer import recipes, tables
 from litetransformer.core.errors import InputError
 from litetransformer.core.override import override
 from litetransformer.core.spec import to_json
+from litetransformer.data.store import TokenStore
 from litetransformer.decode.score import bleu
 from litetransformer.inspect.tradeoff import tradeoff
 from litetransformer.tables import results
@@ -137,6 +141,42 @@ def test_a_student_learns_from_what_its_teacher_writes(ablation, texts, tmp_path
     # Both students read what it wrote, the row without a teacher and the teacher itself the set's own text.
     records = [path.read_bytes() for path in sorted((tmp_path / "runs").glob("*/prepared.json"))]
     assert [records.count(one) for one in records] == [2, 2, 2, 2]
+
+
+def test_a_row_with_subword_dropout_trains_on_all_draws_and_scores(ablation, texts, tmp_path):
+    folders = ["--prepared", str(tmp_path / "prepared"), "--runs", str(tmp_path / "runs")]
+    names = ("base", "subword-dropout-0.1", "plus-subword-dropout-0.1")
+    facts = rehearse(ablation, texts, tmp_path, *folders, systems=names)
+    runs = {run["row"]: run for run in facts["runs"]}
+    assert set(runs) == set(names)
+    assert all(run.get("failed") is None and run["scores"]["test"]["sacrebleu"] >= 0 for run in runs.values())
+    # Both rows read the same draws, and what is validated with is as it was.
+    found = [TokenStore(place) for place in (tmp_path / "prepared").glob("*/data/train")]
+    usual, drawn = sorted(found, key=len)
+    assert len(drawn) > 7 * len(usual)
+    valid = [(store.folder.parent / "valid" / "source.bin").read_bytes() for store in (usual, drawn)]
+    assert valid[0] == valid[1]
+
+
+def test_settings_that_came_later_change_no_name_of_recipes_that_leave_them_alone():
+    trainings = importlib.import_module("trainings")
+
+    def job(*settings):
+        return trainings.Job(f"{HOME}/lite-160", 1, settings, Path("data"), "cpu")
+
+    def named(plain):
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+    older = to_json(replace(job().recipe(), expect=None))
+    for part, names in (("train", ("consistency", "ema_decay")), ("vocabulary", ("dropout", "draws"))):
+        for name in names:
+            del older[part][name]
+    assert job().digest() == named(older)
+    tokens = [older["data"], older["vocabulary"], older["train"]["longest"], None]
+    assert job().preparation() == f"{HOME}-{named(tokens)}"
+    drawn = [job("vocabulary.dropout=0.1", f"vocabulary.draws={draws}") for draws in (2, 3)]
+    assert len({one.digest() for one in (job(), *drawn)}) == 3
+    assert len({one.preparation() for one in (job(), *drawn)}) == 3
 
 
 def test_an_unknown_row_is_refused_with_those_there_are(ablation, texts, capsys):

@@ -293,6 +293,10 @@ def test_of_a_long_prompt_the_model_sees_the_end_and_the_text_keeps_all(model):
         ({"context": 32}, "context=32 must be from 0 to less than a window, 32 tokens"),
         ({"window": 16}, "context=16 must be from 0 to less than a window, 16 tokens"),
         ({"vocabulary": lt.Vocabulary(kind="moses")}, "vocabulary.kind='moses' is for translation"),
+        (
+            {"vocabulary": lt.Vocabulary(dropout=0.1, draws=8)},
+            "vocabulary.draws=8 is for models that read a source; leave it at 1",
+        ),
     ],
 )
 def test_a_recipe_that_contradicts_itself_is_refused(recipe, changes, message):

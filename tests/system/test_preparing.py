@@ -1,11 +1,13 @@
 """Preparing goes on where it was stopped, to the same bytes, and tells how it goes."""
 
 import io
+import json
 import random
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -14,6 +16,8 @@ import pytest
 import litetransformer as lt
 from litetransformer.cli import main
 from litetransformer.cli.progress import PreparingProgress, clock_time
+from litetransformer.core.override import override
+from litetransformer.core.spec import from_json, to_json
 from litetransformer.data import store, tokenise
 from litetransformer.data.corpus import TextPairs
 from litetransformer.models.presets import lite_lm
@@ -56,11 +60,16 @@ def pairs_of(texts):
     return Recipe(model=lt.lite(8), data=data, vocabulary=Vocabulary(size=300), train=TRAIN)
 
 
-@pytest.fixture(params=["pairs", "text"])
+DRAWN = Vocabulary(size=300, dropout=0.2, draws=3)
+
+
+@pytest.fixture(params=["pairs", "drawn", "text"])
 def preparing(request, texts):
     """What prepares a folder."""
     if request.param == "pairs":
         return partial(prepare, pairs_of(texts))
+    if request.param == "drawn":
+        return partial(prepare, replace(pairs_of(texts), vocabulary=DRAWN))
     data = TextData(train=str(texts / "train.de"), valid=str(texts / "valid.de"))
     vocabulary = Vocabulary(kind="words", size=100)
     recipe = LanguageRecipe(model=lite_lm(8), data=data, vocabulary=vocabulary, train=TRAIN)
@@ -164,8 +173,8 @@ def test_other_texts_do_not_go_on_with_what_is_unfinished(preparing, tmp_path, t
         (texts / "train.de").write_text(line)
 
 
-def test_progress_knows_how_many_rows_there_will_be(preparing, tmp_path):
-    told = Told()
+def test_progress_knows_how_many_rows_there_will_be(preparing, tmp_path, request):
+    rows, told = 2700 if "drawn" in request.node.name else 900, Told()
     preparing(tmp_path, progress=told)
     assert told.parts() == [
         "checksums of the texts",
@@ -175,10 +184,81 @@ def test_progress_knows_how_many_rows_there_will_be(preparing, tmp_path):
         "valid",
         "",
     ]
-    assert {total for part, _, total in told.calls if part == "train"} == {900}
-    assert sum(told.rows("train")) == 900
+    assert {total for part, _, total in told.calls if part == "train"} == {rows}
+    assert sum(told.rows("train")) == rows
     assert sum(told.rows("valid")) == 40
     assert told.calls[-1] == ("", 0, None)
+
+
+def rows_of(prepared, split):
+    found = getattr(prepared, split)
+    return [(found.source(row).tolist(), found.target(row).tolist()) for row in range(len(found))]
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_segmentations_are_drawn_for_training_alone_after_the_usual_one(texts, tmp_path, joint):
+    recipe = replace(pairs_of(texts), model=lt.lite(8, tied="decoder"))
+    drawing = replace(recipe, vocabulary=replace(DRAWN, joint=joint))
+    usual = prepare(
+        replace(recipe, vocabulary=replace(DRAWN, joint=joint, dropout=0.0, draws=1)), tmp_path / "usual"
+    )
+    drawn = prepare(drawing, tmp_path / "drawn")
+    assert (drawn.source.digest, drawn.target.digest) == (usual.source.digest, usual.target.digest)
+    assert rows_of(drawn, "valid") == rows_of(usual, "valid")
+    assert drawn.valid_pairs == usual.valid_pairs
+    one, all_three = rows_of(usual, "train"), rows_of(drawn, "train")
+    assert (len(one), len(all_three)) == (900, 2700)
+    assert all_three[:900] == one
+    assert all_three[900:1800] != one != all_three[1800:] != all_three[900:1800]
+    for place, side in ((0, drawn.source), (1, drawn.target)):
+        said = [side.decode(row[place]) for row in all_three]
+        assert said == 3 * said[:900]
+        assert sum(len(row[place]) for row in all_three) > 3.2 * sum(len(row[place]) for row in one)
+    two = prepare(drawing, tmp_path / "two", workers=2)
+    assert two.digest == drawn.digest
+    assert bytes_of(tmp_path / "two") == bytes_of(tmp_path / "drawn")
+    with pytest.raises(lt.InputError, match="vocabulary: prepared with another vocabulary"):
+        prepare(recipe, tmp_path / "drawn")
+
+
+def test_without_draws_a_preparation_is_written_down_as_before_there_were_any(texts, tmp_path):
+    recipe = pairs_of(texts)
+    prepare(recipe, tmp_path)
+    inputs = json.loads((tmp_path / "prepared.json").read_text())["inputs"]
+    assert inputs["vocabulary"] == {
+        "type": "Vocabulary",
+        "kind": "sentencepiece",
+        "size": 300,
+        "joint": True,
+        "lowercase": False,
+    }
+    assert set(inputs) == {
+        *("train", "valid", "vocabulary", "longest", "longest_ratio", "truncate_source", "languages")
+    }
+    older = to_json(recipe)
+    assert (older["vocabulary"].pop("dropout"), older["vocabulary"].pop("draws")) == (0.0, 1)
+    assert from_json(older, Recipe) == recipe
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["dropout=1", "draws=2"], "dropout=1.0 must be in [0, 1); 0 leaves no merge out"),
+        (["dropout=-0.1", "draws=2"], "dropout=-0.1 must be in [0, 1)"),
+        (["draws=0"], "draws=0 must be at least 1"),
+        (["dropout=0.1"], "dropout=0.1 changes nothing with draws=1, the usual segmentation; raise draws"),
+        (["draws=8"], "draws=8 would only repeat the text with dropout=0; raise dropout"),
+        (["dropout=0.1", "draws=8", "kind=moses"], "dropout=0.1 does not go with kind='moses'"),
+        (["dropout=0.1", "draws=8", "kind=words"], "dropout=0.1 does not go with kind='words'"),
+        (["dropout=much"], "'much' is not a number"),
+        (["draws=1.5"], "1.5 is not a whole number"),
+    ],
+)
+def test_draws_that_cannot_be_are_refused_before_any_work(texts, settings, message):
+    with pytest.raises(lt.InputError) as raised:
+        override(pairs_of(texts), [f"vocabulary.{setting}" for setting in settings])
+    assert message in str(raised.value)
+    assert raised.value.field.startswith("vocabulary")
 
 
 class Screen(io.StringIO):

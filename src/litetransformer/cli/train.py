@@ -48,7 +48,8 @@ def prepare(
            --valid-source v.de --valid-target v.en --out runs/own
 
     Prints, for training and validation texts, the pairs (or lines) kept, their
-    tokens and what was dropped; and the sizes of the vocabularies.
+    tokens and what was dropped, for training texts in all of vocabulary.draws; and
+    the sizes of the vocabularies.
     """
     from litetransformer.core.files import only_writer
     from litetransformer.tasks.recipe import LanguageRecipe, Recipe

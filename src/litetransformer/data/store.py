@@ -28,7 +28,7 @@ from litetransformer.data.store_index import (
     together,
     write_index,
 )
-from litetransformer.data.tokenise import CHUNK, Chunk, tokenise
+from litetransformer.data.tokenise import CHUNK, Chunk, Sampling, tokenise
 from litetransformer.data.tokenizer import Tokenizer
 from litetransformer.data.unfinished import Unfinished
 
@@ -58,6 +58,7 @@ def write_sides(
     longest: int | None = 256,
     longest_ratio: float = 0.0,
     truncate: Mapping[str, int] | None = None,
+    sampling: Sampling | None = None,
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
     shard_tokens: int | None = None,
@@ -68,9 +69,10 @@ def write_sides(
     `truncate` says for a side how many tokens (EOS not included) are kept of a longer text; 0 keeps all. Left
     out, and counted, are rows with an empty side, with a side of more than `longest` tokens (EOS included),
     or, unless `longest_ratio` is 0, with more than that many times the tokens of another side; with `longest`
-    None every row is kept, an empty one too. The bytes written do not depend on `workers`, the number of
-    processes. Memory stays bounded. `progress` is told how many more rows have been read. A shard is full
-    with `shard_tokens`, `SHARD_TOKENS` unless given.
+    None every row is kept, an empty one too. With `sampling` segmentations of some rows are drawn, each
+    by the row's number. The bytes written do not depend on `workers`, the number of processes. Memory stays
+    bounded. `progress` is told how many more rows have been read. A shard is full with `shard_tokens`,
+    `SHARD_TOKENS` unless given.
 
     Whatever ends the writing early leaves no store: one that stood in `folder` is gone from the beginning.
     Where `resume` says what the rows are (their checksum, for example), the shards that were finished stay,
@@ -81,7 +83,7 @@ def write_sides(
     """
     full = SHARD_TOKENS if shard_tokens is None else shard_tokens
     limits = [(truncate or {}).get(name, 0) for name in tokenizers]
-    facts = {
+    facts: dict[str, Any] = {
         "rows": resume,
         "tokenizers": {name: tokenizer.digest for name, tokenizer in tokenizers.items()},
         "longest": longest,
@@ -90,6 +92,8 @@ def write_sides(
         "shard_tokens": full,
         "chunk_rows": CHUNK,
     }
+    if sampling is not None:
+        facts["sampling"] = [sampling.dropout, sampling.first]
     with files.only_writer(folder):
         (folder / INDEX).unlink(missing_ok=True)
         unfinished = Unfinished(folder, facts, tokenizers)
@@ -104,6 +108,8 @@ def write_sides(
                     longest=longest,
                     longest_ratio=longest_ratio,
                     truncate=limits,
+                    sampling=sampling,
+                    before=read,
                     workers=workers,
                 ):
                     # A chunk of which nothing is kept belongs to the shard before: none is without a row.

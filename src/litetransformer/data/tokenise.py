@@ -3,6 +3,7 @@
 import itertools
 import multiprocessing
 import os
+import random
 import signal
 import threading
 from collections import Counter, deque
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.tokens import EOS
+from litetransformer.data.dropout import MergeDropout, merge_dropouts
 from litetransformer.data.filters import why_drop
 from litetransformer.data.tokenizer import Tokenizer
 
@@ -45,8 +47,17 @@ class Chunk(NamedTuple):
     truncated: int
 
 
+class Sampling(NamedTuple):
+    """Rows from number `first` on, counted from 0, have segmentations drawn with `dropout` of merges."""
+
+    dropout: float
+    first: int
+
+
 class _Work(NamedTuple):
     tokenizers: Sequence[Tokenizer]
+    samplers: Sequence[MergeDropout]
+    first_sampled: int
     longest: int | None
     longest_ratio: float
     truncate: Sequence[int | None]
@@ -59,31 +70,39 @@ def tokenise(
     longest: int | None,
     longest_ratio: float = 0.0,
     truncate: Sequence[int] = (),
+    sampling: Sampling | None = None,
+    before: int = 0,
     workers: int = 1,
 ) -> Iterator[Chunk]:
     """The tokens of `rows`, chunk by chunk in their order, whatever the number of processes.
 
     Each row holds one text for each of `tokenizers`; see `filters.why_drop` for those that are dropped, where
     `longest` counts EOS too; with None every row is kept, an empty one as its EOS. Before that, each side is
-    cut to its number of tokens in `truncate`, if that is not 0. At most a few chunks for each of `workers`
+    cut to its number of tokens in `truncate`, if that is not 0. What `sampling` draws for a row depends on
+    the row and its number, which counts the rows `before` these. At most a few chunks for each of `workers`
     are in memory.
+
+    Raises InputError where a tokenizer can't do what `sampling` asks for.
     """
     if workers < 1:
         raise InputError(f"{workers} processes cannot do the work", field="workers", remedy="give 1 or more")
     limits = [limit or None for limit in truncate or [0] * len(tokenizers)]
-    work = _Work(tokenizers, longest, longest_ratio, limits)
+    samplers = merge_dropouts(tokenizers, sampling.dropout) if sampling else ()
+    first_sampled = sampling.first if sampling else 0
+    work = _Work(tokenizers, samplers, first_sampled, longest, longest_ratio, limits)
     reader = iter(rows)
-    chunks: Iterator[Texts] = iter(lambda: list(itertools.islice(reader, CHUNK)), [])
+    texts: Iterator[Texts] = iter(lambda: list(itertools.islice(reader, CHUNK)), [])
+    chunks = zip(itertools.count(before, CHUNK), texts, strict=False)
     if workers == 1:
-        yield from (_tokenise_chunk(work, texts) for texts in chunks)
+        yield from (_tokenise_chunk(work, *chunk) for chunk in chunks)
         return
     # A forked copy of a process with threads (PyTorch's, for one) can hang, so workers start afresh.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(work,))
     try:
         running: deque[Future[Chunk]] = deque()
-        for texts in chunks:
-            running.append(pool.submit(_tokenise_in_worker, texts))
+        for chunk in chunks:
+            running.append(pool.submit(_tokenise_in_worker, *chunk))
             if len(running) > 2 * workers:
                 yield running.popleft().result()
         while running:
@@ -94,12 +113,12 @@ def tokenise(
         pool.shutdown(cancel_futures=True)
 
 
-def _tokenise_chunk(work: _Work, texts: Texts) -> Chunk:
+def _tokenise_chunk(work: _Work, first: int, texts: Texts) -> Chunk:
     kept: list[list[list[int]]] = []
     dropped: Counter[str] = Counter()
     truncated = 0
-    for row in texts:
-        whole = [tokenizer.encode(text) for tokenizer, text in zip(work.tokenizers, row, strict=True)]
+    for number, row in enumerate(texts, first):
+        whole = _encode(work, number, row)
         sides = [side[:limit] for side, limit in zip(whole, work.truncate, strict=True)]
         reason = ""
         if work.longest is not None:
@@ -116,6 +135,13 @@ def _tokenise_chunk(work: _Work, texts: Texts) -> Chunk:
         dropped,
         truncated,
     )
+
+
+def _encode(work: _Work, number: int, row: Sequence[str]) -> list[list[int]]:
+    if not work.samplers or number < work.first_sampled:
+        return [tokenizer.encode(text) for tokenizer, text in zip(work.tokenizers, row, strict=True)]
+    generator = random.Random(number)
+    return [sampler(text, generator) for sampler, text in zip(work.samplers, row, strict=True)]
 
 
 def _flatten(rows: Sequence[Sequence[int]]) -> Tokens:
@@ -142,5 +168,5 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _tokenise_in_worker(texts: Texts) -> Chunk:
-    return _tokenise_chunk(_worker, texts)
+def _tokenise_in_worker(first: int, texts: Texts) -> Chunk:
+    return _tokenise_chunk(_worker, first, texts)

@@ -26,7 +26,7 @@ SPECIAL = {PAD: "<pad>", EOS: "</s>", UNK: "<unk>"}
 
 # SentencePiece writes spaces as U+2581 and would read a U+2581 of the text as a space. Private-use characters
 # stand in for it, and the first of them also for itself, so that every text survives.
-_SPACE_SYMBOL, _ESCAPE = "\u2581", "\ue000"
+SPACE_SYMBOL, _ESCAPE = "\u2581", "\ue000"
 
 # SentencePiece numbers the characters of a word with 16 bits and passes over longer lines: cut them instead.
 _LONGEST_TRAINING_LINE = 8192
@@ -114,7 +114,13 @@ class SentencePieceTokenizer:
         if self._processor.is_byte(int(number)) and (code := int(text[3:-1], 16)) < 128:
             # Of a longer character no byte is text by itself.
             text = chr(code)
-        return SPECIAL.get(number) or one_line(_unescape(text.replace(_SPACE_SYMBOL, " ")))
+        return SPECIAL.get(number) or one_line(_unescape(text.replace(SPACE_SYMBOL, " ")))
+
+    def pieces(self) -> list[str]:
+        """Every piece by its number as the model has it: `SPACE_SYMBOL` for a space, and no text of bytes."""
+        processor = self._processor
+        plain = (not (number <= UNK or processor.is_byte(number)) for number in range(self.size))
+        return [str(processor.id_to_piece(number)) if it else "" for number, it in enumerate(plain)]
 
     def save(self, path: Path) -> None:
         write_atomically(path, self._model)
@@ -205,11 +211,11 @@ def one_line(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace(_ESCAPE, _ESCAPE + "0").replace(_SPACE_SYMBOL, _ESCAPE + "1")
+    return text.replace(_ESCAPE, _ESCAPE + "0").replace(SPACE_SYMBOL, _ESCAPE + "1")
 
 
 def _unescape(text: str) -> str:
-    return text.replace(_ESCAPE + "1", _SPACE_SYMBOL).replace(_ESCAPE + "0", _ESCAPE)
+    return text.replace(_ESCAPE + "1", SPACE_SYMBOL).replace(_ESCAPE + "0", _ESCAPE)
 
 
 def _draw(lines: Iterable[str], count: int, generator: random.Random) -> Iterator[str]:

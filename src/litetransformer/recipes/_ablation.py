@@ -7,6 +7,7 @@ from litetransformer import Cosine, InverseSqrt, Training
 from litetransformer.recipes._family import CONSISTENCY, EMA_DECAY, Family
 
 BASE, PAPER, PLUS = "base", "paper", "plus"
+_SUBWORD_DROPOUT = ("vocabulary.dropout=0.1", "vocabulary.draws=8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ def rows(home: str, family: Family) -> dict[str, Row]:
             "smoothing-0.2": ("train.label_smoothing=0.2",),
             "untied": ("model.tied=none",),
             f"vocabulary-{vocabulary}": (f"vocabulary.size={vocabulary}",),
+            "subword-dropout-0.1": _SUBWORD_DROPOUT,
             "updates-twice": _longer(own.train, 2),
         },
         paper: {
@@ -63,6 +65,7 @@ def rows(home: str, family: Family) -> dict[str, Row]:
             "plus-ema-0": ("train.ema_decay=0",),
             f"plus-peak-{lower:g}": (f"train.schedule.peak={lower:g}",),
             f"plus-dropout-{dropouts[1]:g}": (f"model.dropout={dropouts[1]:g}",),
+            "plus-subword-dropout-0.1": _SUBWORD_DROPOUT,
         },
     }
     changed = {

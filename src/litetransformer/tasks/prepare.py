@@ -1,6 +1,7 @@
 """From raw text to what training reads: tokenizers, token stores and the validation text, in one folder."""
 
 import functools
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from litetransformer.core.files import sha256_of_file, write_atomically
 from litetransformer.core.spec import from_json, to_json
 from litetransformer.data.corpus import TextPairs, read_pairs
 from litetransformer.data.store import TokenStore, write_store
+from litetransformer.data.tokenise import Sampling
 from litetransformer.data.tokenizer import Normalization, Tokenizer, load_tokenizer, train_sentencepiece
 from litetransformer.data.words import train_words
 from litetransformer.tasks.model_folder import TokenizerFile, save_tokenizers
@@ -88,11 +90,15 @@ def _prepare(recipe: Recipe, folder: Path, workers: int, progress: Progress) -> 
     known = noted_tokenizers(preparing, ("source", "target"))
     source, target = known or _tokenizers(recipe, preparing)
     for split, pairs in (("train", recipe.data.train), ("valid", recipe.data.valid)):
+        draws = recipe.vocabulary.draws if split == "train" else 1
+        # What is drawn comes after the whole text as it is usually split.
+        once = preparing.facts["rows"] if draws > 1 else None
         preparing.store(
             split,
             functools.partial(
                 write_store,
-                pairs=read_pairs(pairs),
+                pairs=itertools.chain.from_iterable(read_pairs(pairs) for _ in range(draws)),
+                sampling=Sampling(recipe.vocabulary.dropout, first=once) if once else None,
                 source_tokenizer=source,
                 target_tokenizer=target,
                 longest=recipe.train.longest,
@@ -100,6 +106,7 @@ def _prepare(recipe: Recipe, folder: Path, workers: int, progress: Progress) -> 
                 truncate_source=recipe.data.truncate_source,
                 workers=workers,
             ),
+            rows=once and draws * once,
         )
     lines = (
         json.dumps({"source": s, "target": t}, ensure_ascii=False) for s, t in read_pairs(recipe.data.valid)
@@ -117,12 +124,20 @@ def _inputs(recipe: Recipe) -> dict[str, Any]:
     return {
         "train": _content(data.train),
         "valid": _content(data.valid),
-        "vocabulary": to_json(recipe.vocabulary),
+        "vocabulary": vocabulary_facts(recipe.vocabulary),
         "longest": recipe.train.longest,
         "longest_ratio": data.longest_ratio,
         "truncate_source": data.truncate_source,
         "languages": [data.source_language, data.target_language],
     }
+
+
+def vocabulary_facts(vocabulary: Vocabulary) -> dict[str, Any]:
+    """`vocabulary` as records have it: they say nothing of random segmentation where there is none."""
+    facts: dict[str, Any] = to_json(vocabulary)
+    if vocabulary.draws == 1:
+        del facts["dropout"], facts["draws"]
+    return facts
 
 
 def _content(pairs: TextPairs) -> list[str | None]:

@@ -13,7 +13,7 @@ from litetransformer.data.store import TokenStore, write_sides
 from litetransformer.data.text_batching import SIDE
 from litetransformer.data.tokenizer import Tokenizer, load_tokenizer
 from litetransformer.tasks.model_folder import TokenizerFile, save_tokenizers
-from litetransformer.tasks.prepare import learn_tokenizer, noted_tokenizers
+from litetransformer.tasks.prepare import learn_tokenizer, noted_tokenizers, vocabulary_facts
 from litetransformer.tasks.recipe import LanguageRecipe
 from litetransformer.tasks.record import (
     RECORD,
@@ -64,7 +64,7 @@ def prepare_text(
         read_lines(text)
     with told(progress):
         progress("checksums of the texts", 0, None)
-        wanted = {"text": content_of(texts), "vocabulary": to_json(recipe.vocabulary)}
+        wanted = {"text": content_of(texts), "vocabulary": vocabulary_facts(recipe.vocabulary)}
         if (found := prepared_before(folder, wanted, _open, progress)) is not None:
             return found
         preparing = Preparing(folder, wanted, progress)

@@ -28,12 +28,18 @@ class Vocabulary(Spec):
 
     `size` is the joint vocabulary's, or that of each side where `joint` is false. Of ``words``, which white
     space separates, it is the largest: text with fewer different ones has a smaller vocabulary.
+
+    Texts for training are split into tokens `draws` times, and an epoch reads all of them: first in the usual
+    way, then at random, each merge of ``sentencepiece`` left out with probability `dropout` (BPE-dropout,
+    `data.dropout`). What is validated with or translated is never split at random.
     """
 
     kind: Literal["sentencepiece", "moses", "words"] = "sentencepiece"
     size: int = 8000
     joint: bool = True
     lowercase: bool = False
+    dropout: float = 0.0
+    draws: int = 1
 
     def __post_init__(self) -> None:
         if self.size < 8:
@@ -42,6 +48,25 @@ class Vocabulary(Spec):
             raise ValueError(f"size={self.size} must be at most {LARGEST_VOCABULARY}; lower vocabulary.size")
         if self.kind == "words" and self.lowercase:
             raise ValueError("lowercase=true does not go with kind='words': words stay as they are written")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout={self.dropout} must be in [0, 1); 0 leaves no merge out")
+        if self.draws < 1:
+            raise ValueError(f"draws={self.draws} must be at least 1, the usual segmentation")
+        if self.dropout and self.kind != "sentencepiece":
+            raise ValueError(
+                f"dropout={self.dropout} does not go with kind={self.kind!r}: only merges of "
+                "kind='sentencepiece' can be left out"
+            )
+        if self.dropout and self.draws == 1:
+            raise ValueError(
+                f"dropout={self.dropout} changes nothing with draws=1, the usual segmentation; "
+                "raise draws, for example to 8"
+            )
+        if self.draws > 1 and not self.dropout:
+            raise ValueError(
+                f"draws={self.draws} would only repeat the text with dropout=0; "
+                "raise dropout, for example to 0.1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +212,10 @@ class LanguageRecipe(AnyRecipe):
             )
         if self.vocabulary.kind == "moses":
             raise ValueError("vocabulary.kind='moses' is for translation; choose 'sentencepiece' or 'words'")
+        if self.vocabulary.draws > 1:
+            raise ValueError(
+                f"vocabulary.draws={self.vocabulary.draws} is for models that read a source; leave it at 1"
+            )
         if self.train.consistency:
             raise ValueError(
                 f"train.consistency={self.train.consistency} is for models that read a source; leave it at 0"

@@ -123,10 +123,14 @@ class Preparing:
         self.facts["rows"] = count
         self.progress("learning the vocabulary", 0, None)
 
-    def store(self, split: str, write: Callable[..., TokenStore]) -> None:
-        """Have `write` make the store of `split`, unless it is finished: called with a folder and options."""
+    def store(self, split: str, write: Callable[..., TokenStore], *, rows: int | None = None) -> None:
+        """Have `write` make the store of `split`, unless it is finished: called with a folder and options.
+
+        It will read `rows`; unless given, of the training text as many as the vocabulary is learned from.
+        """
         folder, stores = self.folder / DATA / split, self.facts.get("stores", {})
-        rows = self.facts.get("rows") if split == "train" else None
+        if rows is None and split == "train":
+            rows = self.facts.get("rows")
         if split in stores and _is_whole(folder, stores[split]):
             self.progress(f"{split}: kept as it was finished before", 0, None)
             return
