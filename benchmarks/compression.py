@@ -298,6 +298,7 @@ def main() -> None:
     parser.add_argument("--untested", action="store_true", help="the tests of compression passed just now")
     options = parser.parse_args()
     options.out = options.out or RESULTS / f"compression-{options.name}.json"
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     if not options.untested:
         subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "not slow", TESTS], check=True)
