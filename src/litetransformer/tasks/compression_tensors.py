@@ -40,22 +40,23 @@ class Quantizer:
         """Every tensor as a file made by `plan`, which has these `rows`, has it."""
         assert plan.rows == self.rows
 
-        def found(name: str) -> Packable:
-            return self._coded(name, plan) if name in self.large else small(self.weights[name], plan)
-
-        # Sorting, most of the work, goes on in several threads at a time; what takes longest begins first.
-        largest_first = sorted(self.weights, key=lambda name: -self.weights[name].numel())
+        # Sorting goes on in several threads at a time, and what takes longest begins first. K-means is
+        # hundreds of short calls: threads would only wait for each other.
+        new = sorted(self.large - self.books.keys(), key=lambda name: -self.weights[name].numel())
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            made = dict(zip(largest_first, threads.map(found, largest_first), strict=True))
-        return {name: made[name] for name in self.weights}
+            self.books |= zip(new, threads.map(self._sorted, new), strict=True)
+        return {
+            name: self._coded(name, plan) if name in self.large else small(tensor, plan)
+            for name, tensor in self.weights.items()
+        }
+
+    def _sorted(self, name: str) -> Codebooks:
+        return Codebooks(self.weights[name], rows=self.rows)
 
     def _coded(self, name: str, plan: Plan) -> Quantized:
-        wanted = plan.codes(table=name in self.tables)
+        bits, rate = wanted = plan.codes(table=name in self.tables)
         before, tensor = self.last.get(name, (None, None))
         if tensor is None or before != wanted:
-            if name not in self.books:
-                self.books[name] = Codebooks(self.weights[name], rows=self.rows)
-            bits, rate = wanted
             tensor = self.books[name].at(bits=bits, rate=rate)
             self.last[name] = wanted, tensor
         return tensor
