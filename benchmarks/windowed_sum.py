@@ -1,37 +1,45 @@
 """Every implementation of the windowed sum beside a copy of as many bytes, forward and backward.
 
-    python benchmarks/windowed_sum.py [--out docs/results/windowed-sum.json] [--repeats 20] [--variants]
+    python benchmarks/windowed_sum.py [--out docs/results/windowed-sum.json] [--repeats 20]
+    python benchmarks/windowed_sum.py --variants [--out docs/results/windowed-sum-kernels.json] [--limit 90]
 
 The yardstick is what must move: `x` and the taps read once and the sum written once; backward, the upstream,
 `x` and the taps read and their gradients written. A copy of that many bytes is timed beside each case, over
 as many sets of buffers: together they are larger than the GPU's cache. On a GPU the calls are recorded and
 replayed, so launches cost what they cost in training. Nothing is reported unless every implementation first
 agrees with the reference in float64, outputs and gradients.
+
+With `--variants` it is the Triton kernels alone, those that are chosen and other choices inside them. These
+results add up: the file is written after every case, what it lacks is measured first and then what is oldest,
+and what a call doesn't come to stays in it (`windowed_sum_rows.py`).
 """
 
 import argparse
 import contextlib
 import datetime
 import importlib
-import json
 import math
 import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from windowed_sum_cases import CASES, SMALL, VARIED, Case
+from windowed_sum_rows import OURS, added, age, content
 
+from litetransformer.core.files import read_json, write_json
 from litetransformer.ops.dispatch import use
 from litetransformer.ops.windowed_softmax_sum import reference as softmax_reference
 from litetransformer.ops.windowed_softmax_sum import windowed_softmax_sum
 from litetransformer.ops.windowed_sum import reference, windowed_sum
 
+RESULTS = Path("docs/results")
 CACHE = 256 << 20
 """Bytes of buffers that no cache holds."""
 TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2}
@@ -65,94 +73,17 @@ def chosen(name: str) -> Iterator[None]:
             setattr(owner, constant, value)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One shape; taps of dynamic cases are in the type of `x`, static ones in fp32, as under autocast."""
-
-    tokens: int
-    length: int
-    channels: int
-    taps: int
-    dynamic: bool = False
-    dtype: str = "bfloat16"
-    heads: int = 4
-    softmax: bool = False
-    """Whether the taps are logits that go through softmax and dropout in the kernel."""
-
-    def inputs(self, device: str, tokens: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Fresh `x` and taps that want gradients, and an upstream."""
-        dtype, batch = getattr(torch, self.dtype), max(1, tokens // self.length)
-        shape = (batch, self.length, self.channels)
-        size = (batch, self.length, self.heads, self.taps) if self.dynamic else (self.heads, self.taps)
-        x = torch.randn(shape, device=device, dtype=dtype, requires_grad=True)
-        weights = torch.randn(size, device=device).softmax(-1).to(dtype if self.dynamic else torch.float32)
-        return (x, weights.requires_grad_()), torch.randn(shape, device=device, dtype=dtype)
-
-    def bytes(self, x: Tensor, weights: Tensor) -> dict[str, int]:
-        """What each direction must move."""
-        one, taps = x.numel() * x.element_size(), weights.numel() * weights.element_size()
-        return {"forward": 2 * one + taps, "backward": 3 * one + 2 * taps}
-
-    def options(self, device: str) -> tuple[int | float | Tensor, ...]:
-        """What follows `x` and the taps: the window is causal, a tenth of the taps drops."""
-        seed = torch.full((1,), 12345, device=device)
-        return (self.taps - 1, 0.1, seed) if self.softmax else (self.taps - 1,)
-
-
-CASES = [
-    *(Case(tokens=n, length=t, channels=80, taps=31) for n, t in ((16384, 32), (65536, 32), (65536, 256))),
-    *(Case(tokens=65536, length=256, channels=c, taps=k) for c in (80, 448) for k in (3, 63)),
-    *(Case(tokens=n, length=t, channels=80, taps=31, dynamic=True) for n, t in ((16384, 32), (65536, 256))),
-    *(Case(tokens=65536, length=256, channels=c, taps=k, dynamic=True) for c in (248, 448) for k in (3, 31)),
-    *(Case(tokens=n, length=32, channels=80, taps=k) for n in (16384, 65536) for k in (3, 7, 15)),
-    *(Case(tokens=65536, length=256, channels=c, taps=k) for c in (100, 248) for k in (7, 31)),
-    Case(tokens=65536, length=256, channels=80, taps=31, dtype="float32"),
-    Case(tokens=65536, length=256, channels=80, taps=31, dtype="float32", dynamic=True),
-]
-WHOLE = [
-    *(
-        Case(tokens=65536, length=256, channels=c, taps=k)
-        for k in (31, 15, 63, 7)
-        for c in (80, 100, 248, 448)
-    ),
-    *(Case(tokens=n, length=32, channels=80, taps=k) for n in (65536, 16384) for k in (31, 15, 7)),
-    Case(tokens=16384, length=256, channels=80, taps=31),
-    *(Case(tokens=65536, length=t, channels=80, taps=31, softmax=True) for t in (256, 32)),
-    *(
-        Case(tokens=65536, length=256, channels=c, taps=k, dynamic=True)
-        for k in (31, 7)
-        for c in (80, 100, 248, 448)
-    ),
-    *(Case(tokens=n, length=32, channels=80, taps=31, dynamic=True) for n in (65536, 16384)),
-    *(Case(tokens=65536, length=256, channels=c, taps=31, dynamic=True, softmax=True) for c in (80, 448)),
-    *(Case(tokens=n, length=32, channels=80, taps=31, dynamic=True, softmax=True) for n in (65536, 16384)),
-]
-"""The whole question in bf16, the most wanted first: how near today's choices come to a copy.
-
-With `OTHERS`, some ninety kernels are compiled, which takes most of the 90 seconds of a first run.
-"""
-OTHERS = {
-    **{Case(tokens=65536, length=256, channels=248, taps=k): "across" for k in (31, 15, 63)},
-    **{Case(tokens=65536, length=256, channels=c, taps=7): "8-shares" for c in (80, 100, 248, 448)},
-    Case(tokens=65536, length=256, channels=448, taps=31): "twice-room",
-    Case(tokens=65536, length=256, channels=448, taps=63): "twice-room",
-    Case(tokens=65536, length=256, channels=248, taps=31, dynamic=True): "half-warps",
-}
-"""Where another choice inside the kernels may be the better one."""
-VARIED = [(case, OTHERS.get(case, "")) for case in WHOLE]
-SMALL = [
-    Case(tokens=128, length=32, channels=16, taps=5, dtype="float32", dynamic=dynamic)
-    for dynamic in (False, True)
-]
-SMALL += [Case(tokens=128, length=64, channels=16, taps=31, dtype="float32", dynamic=True, softmax=True)]
-
-
 def conv1d(x: Tensor, weights: Tensor, left: int) -> Tensor:
     """What a user of PyTorch would write: a depthwise F.conv1d over (B, C, T)."""
     channels, taps = x.shape[2], weights.shape[1]
     kernel = weights.repeat_interleave(channels // len(weights), 0)[:, None].to(x.dtype)
     padded = F.pad(x.transpose(1, 2), (left, taps - 1 - left))
     return F.conv1d(padded, kernel, groups=channels).transpose(1, 2)
+
+
+def asked(variants: str) -> list[str]:
+    """The names of today's choice and of these variants."""
+    return [OURS, *(f"{OURS}/{variant}" for variant in variants.split())]
 
 
 def implementations(case: Case, device: str, variants: str | None) -> dict[str, Callable[..., Tensor]]:
@@ -175,8 +106,7 @@ def implementations(case: Case, device: str, variants: str | None) -> dict[str, 
         if why_not(x, weights, *case.options(device)) is None
     }
     if variants is not None:
-        names = ("triton", *(f"triton/{variant}" for variant in variants.split()))
-        return {name: forced(name) for name in names if "triton" in found}
+        return {name: forced(name) for name in asked(variants) if OURS in found}
     return found if case.dynamic or case.softmax else {**found, "conv1d": conv1d}
 
 
@@ -291,65 +221,109 @@ def line(row: dict) -> str:
     return what + " · ".join(shares)
 
 
+def right(
+    case: Case, device: str, variants: str | None
+) -> tuple[dict[str, Callable[..., Tensor]], list[str]]:
+    """The implementations that agree with the reference, and what is to be said of the others."""
+    found, wrong = implementations(case, device, variants), []
+    # Variants are checked at the size that is measured, for which they are compiled anyway.
+    tokens = 2 * case.length if variants is None else case.tokens
+    for name, run in list(found.items()):
+        with chosen(name):
+            distance = disagreement(case, run, device, tokens)
+        if not distance < TOLERANCES[case.dtype]:
+            wrong.append(f"{name} is {distance:.1e} away from the reference: {case}")
+            print(wrong[-1], file=sys.stderr, flush=True)
+            del found[name]
+    return found, wrong
+
+
+def whole(cases: list[Case], device: str, repeats: int, out: Path | None) -> int:
+    """Measure every implementation in every case; the exit status."""
+    agreeing = {case: right(case, device, None) for case in cases}
+    if any(wrong for _, wrong in agreeing.values()):
+        print("nothing is reported while an implementation is wrong", file=sys.stderr)
+        return 1
+    rows = []
+    for case, (found, _) in agreeing.items():
+        rows += measure(case, device, repeats, found)
+        print(*(line(row) for row in rows[-2:]), sep="\n", flush=True)
+    if out is not None:
+        result = {
+            "what": "the windowed sum beside a copy of as many bytes",
+            "program": Path(__file__).name,
+            "date": now(),
+            **made_on(device),
+            "cuda": torch.version.cuda,
+            "repeats": repeats,
+            "rows": rows,
+        }
+        write_json(out, result)
+    return 0
+
+
+def adding_up(
+    cases: list[tuple[Case, str]], device: str, repeats: int, limit: float | None, out: Path | None
+) -> int:
+    """Measure cases and their variants until the limit, and add each to the file; the exit status."""
+    begin, wrong, here = time.perf_counter(), [], made_on(device)
+    rows = read_json(out)["rows"] if out is not None and out.is_file() else []
+    if any("form" not in row for row in rows):
+        print(f"error: {out}: its rows are not of --variants; give another --out", file=sys.stderr)
+        return 2
+    ages = {case: age(rows, asdict(case) | here, case.forms(), asked(names)) for case, names in cases}
+    for case, variants in sorted(cases, key=lambda one: ages[one[0]]):
+        if limit is not None and time.perf_counter() - begin > limit:
+            print(f"not measured within {limit:g} s: {case}", flush=True)
+            continue
+        found, errors = right(case, device, variants)
+        wrong += errors
+        for row in measure(case, device, repeats, found):
+            print(line(row), flush=True)
+            new = row | {"form": case.forms()[row["direction"]], "date": now(), "repeats": repeats, **here}
+            rows = added(rows, new, asked(variants))
+        if out is not None and rows:
+            write_json(out, content(rows, f"python benchmarks/{Path(__file__).name} --variants"))
+    return 1 if wrong else 0
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def made_on(device: str) -> dict[str, str]:
+    """What a measurement depends on beside the program."""
+    hardware = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or "CPU"
+    return {"hardware": hardware, "torch": torch.__version__}
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--out", type=Path, default=Path("docs/results/windowed-sum.json"))
+    options.add_argument("--out", type=Path, help="the results; of --small there are none without it")
     options.add_argument("--repeats", type=int, default=20)
-    options.add_argument("--small", action="store_true", help="two tiny cases, to try the program")
+    options.add_argument("--small", action="store_true", help="tiny cases, to try the program")
     options.add_argument(
         "--variants", action="store_true", help="the Triton kernels alone, with choices inside them"
     )
-    options.add_argument("--limit", type=float, help="seconds after which no further case is begun")
+    options.add_argument(
+        "--limit", type=float, help="of --variants: seconds after which no further case is begun"
+    )
     given = options.parse_args()
-    begin = time.perf_counter()
+    if given.limit is not None and not given.variants:
+        options.error("--limit: without --variants nothing is reported before the end")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    if given.variants:
-        cases = [(case, "bands short square across") for case in SMALL] if given.small else VARIED
-    else:
-        cases = [(case, None) for case in (SMALL if given.small else CASES)]
     torch.manual_seed(0)
     torch.backends.cudnn.allow_tf32 = False
     if device == "cuda":
         # Backward runs on the stream of its forward, and a recording needs one of its own.
         torch.cuda.set_stream(torch.cuda.Stream())
-    rows, wrong = [], []
-    # Variants are compiled case by case, so what is measured before the limit is worth something.
-    for some in [[one] for one in cases] if given.variants else [cases]:
-        if given.limit is not None and time.perf_counter() - begin > given.limit:
-            print(f"not measured within {given.limit:g} s: {some[0][0]}", flush=True)
-            continue
-        right = {}
-        for case, variants in some:
-            right[case] = implementations(case, device, variants)
-            for name, run in list(right[case].items()):
-                with chosen(name):
-                    # Variants are checked at the size that is measured, for which they are compiled anyway.
-                    distance = disagreement(
-                        case, run, device, 2 * case.length if variants is None else case.tokens
-                    )
-                if not distance < TOLERANCES[case.dtype]:
-                    wrong.append(f"{name} is {distance:.1e} away from the reference: {case}")
-                    print(wrong[-1], file=sys.stderr, flush=True)
-                    del right[case][name]
-        if wrong and not given.variants:
-            print("nothing is reported while an implementation is wrong", file=sys.stderr)
-            return 1
-        for case, found in right.items():
-            rows += measure(case, device, given.repeats, found)
-            print(*(line(row) for row in rows[-2:]), sep="\n", flush=True)
-    result = {
-        "what": "the windowed sum beside a copy of as many bytes",
-        "program": Path(__file__).name,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "hardware": torch.cuda.get_device_name() if device == "cuda" else platform.processor() or "CPU",
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda,
-        "repeats": given.repeats,
-        "rows": rows,
-    }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
-    return 1 if wrong else 0
+    out = given.out
+    if out is None and not given.small:
+        out = RESULTS / ("windowed-sum-kernels.json" if given.variants else "windowed-sum.json")
+    if given.variants:
+        cases = [(case, "bands short square across") for case in SMALL] if given.small else VARIED
+        return adding_up(cases, device, given.repeats, given.limit, out)
+    return whole(SMALL if given.small else CASES, device, given.repeats, out)
 
 
 if __name__ == "__main__":

@@ -333,6 +333,48 @@ def test_every_family_of_recipes_has_its_tables():
         assert {f"comparison-{home}", f"length-{home}"} <= set(tables.names())
 
 
+def test_kernels_of_the_windowed_sum_stand_by_case_and_what_is_far_from_a_copy_is_marked(own_results):
+    assert tables.table("windowed-sum").notes == ("not run.",)
+    case = {"dtype": "bfloat16", "dynamic": False, "softmax": False, "channels": 80, "taps": 15}
+    case |= {"length": 32, "tokens": 65536, "heads": 4, "hardware": "GPU", "torch": "2"}
+
+    def row(direction, form, day, shares, **more):
+        found = {
+            name: share and {"of_copy": share, "median_seconds": 1e-5 / share}
+            for name, share in shares.items()
+        }
+        facts = {"direction": direction, "form": form, "date": f"2026-01-{day:02}", "implementations": found}
+        return case | facts | more
+
+    rows = [
+        row("forward", "short", 2, {"triton": 0.95}),
+        row("forward", "bands", 1, {"triton": 0.5, "triton/bands": 0.625}),
+        row("backward", "across", 2, {"triton": 0.796, "triton/square": 0.5, "triton/bands": None}),
+        row("forward", "square", 3, {"triton": 0.8}, dynamic=True, softmax=True, dtype="float32"),
+        row("forward", "short", 1, {"triton": 0.1}, hardware="older"),
+        row("backward", "short", 2, {"triton/8-shares": 0.5}, taps=7),
+    ]
+    write_results(own_results, "windowed-sum-kernels", rows=rows)
+    table = tables.table("windowed-sum")
+    shape = ("80", "15", "32", "65,536")
+    assert table.rows == (
+        (
+            *("static", "80", "7", "32", "65,536", "not run", "not run", "not run", "not run", "not run"),
+            "8-shares – / 50%",
+        ),
+        (
+            *("static", *shape, "short / across", "95%", "**80%**", "10.5", "12.6"),
+            "bands 62% / out of memory, square – / 50%",
+        ),
+        (
+            *("per position, softmax, fp32", *shape, "square / not run", "80%", "not run", "12.5", "not run"),
+            "–",
+        ),
+    )
+    assert table.notes[0].startswith("GPU, PyTorch 2, 2026-01-01 to 2026-01-03; medians.")
+    assert table.notes[1:] == ("Rows of older, PyTorch 2, stand in the file.",)
+
+
 def test_without_results_nothing_is_claimed(own_results):
     assert tables.table("ptb").rows == ()
     assert tables.table("ptb").notes == ("not run.",)

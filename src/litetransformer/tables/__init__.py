@@ -15,6 +15,7 @@ from litetransformer.tables.shipped import shipped, shipped_making, shipped_test
 from litetransformer.tables.specialisation import specialisation
 from litetransformer.tables.speed import cpu_training, training_speed
 from litetransformer.tables.table import Table
+from litetransformer.tables.windowed_sum import windowed_sum
 
 __all__ = ["Table", "names", "table"]
 
@@ -30,6 +31,7 @@ _OWN_FORM = {
     "reproduce": reproduce,
     "training-speed": training_speed,
     "cpu-training": cpu_training,
+    "windowed-sum": windowed_sum,
     "preparing": preparing,
     "planning": planning,
 }
