@@ -49,6 +49,7 @@ def rows(home: str, family: Family) -> dict[str, Row]:
             "ema": (f"train.ema_decay={EMA_DECAY:g}",),
             **{f"dropout-{rate:g}": (f"model.dropout={rate:g}",) for rate in dropouts if rate > 0},
             "smoothing-0.2": ("train.label_smoothing=0.2",),
+            "weight-decay-0.1": ("train.optimizer.weight_decay=0.1",),
             "untied": ("model.tied=none",),
             f"vocabulary-{vocabulary}": (f"vocabulary.size={vocabulary}",),
             "subword-dropout-0.1": _SUBWORD_DROPOUT,
