@@ -93,6 +93,19 @@ def test_equal_weights_give_equal_codes_in_any_order():
     assert np.array_equal(ours.values, shuffled.values)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("bits", [3, 5, 8])
+def test_a_value_that_many_weights_have_is_one_code_at_any_rate(bits, share):
+    """Quantiles part equal weights, so that neighbouring cells begin with the same centre."""
+    weights = torch.randn(4000, generator=torch.Generator().manual_seed(bits))
+    weights[: int(share * 4000)] = 0.5
+    for rate in (0.0, 0.02, 0.3):
+        found = codebook(weights, bits=bits, rate=rate)
+        assert len(set(found.codes[: int(share * 4000)])) == 1
+        error = (found.dequantize() - weights).square().mean()
+        assert error < 0.5 * weights.var()
+
+
 @pytest.mark.parametrize("rows", [0, 7])
 def test_weights_are_sorted_once_for_all_codebooks(weights, rows, monkeypatch):
     options = [{"bits": 2}, {"bits": 5, "rate": 0.02}, {"bits": 5, "rate": 0.3}, {"bits": 2}]

@@ -23,6 +23,8 @@ Number = TypeVar("Number", np.float64, np.int64)
 _INT8 = 256
 _HALF_ERROR = 2.0**-10
 """A value that half precision misses by more than this share of itself is kept in single precision."""
+_APART = 1e-150
+"""Centres are told apart as if by so much at least: less than that of any two weights, and not zero."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -231,7 +233,9 @@ class _Cells:
             if self.penalty:
                 # A cell that its neighbours close over is empty: it goes with the next edges.
                 bits = -np.log2(counts / count)
-                cuts += self.penalty * (bits[1:] - bits[:-1]) / (2 * (centres[1:] - centres[:-1]))
+                # Cells that part equal points have one centre: the one of fewer bits takes all.
+                apart = np.maximum(centres[1:] - centres[:-1], _APART)
+                cuts += self.penalty * (bits[1:] - bits[:-1]) / (2 * apart)
                 np.maximum.accumulate(cuts, out=cuts)
             places = np.empty(len(edges), np.int64)
             places[0], places[1:-1], places[-1] = 0, self.rising.searchsorted(cuts), count
