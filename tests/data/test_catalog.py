@@ -130,11 +130,11 @@ def test_a_set_is_fetched_checked_and_put_together_when_asked(home, monkeypatch,
     assert home.asked == ["/set.zip"]
 
 
-def test_runs_that_want_a_set_at_the_same_time_wait_for_each_other_and_fetch_it_once(
-    home, monkeypatch, cache
-):
+def test_runs_that_want_a_set_at_the_same_time_wait_for_each_other_and_make_it_once(home, monkeypatch, cache):
     home.files["/set.zip"] = SMALL
     small_set(monkeypatch, home.url, SMALL)
+    made, assemble = [], catalog.assemble
+    monkeypatch.setattr(catalog, "assemble", lambda *places: made.append(places) or assemble(*places))
     with ThreadPoolExecutor(3) as runs:
         with only_writer(cache / "small"):
             waiting = [runs.submit(resolve, "small", download=True) for _ in range(3)]
@@ -143,6 +143,7 @@ def test_runs_that_want_a_set_at_the_same_time_wait_for_each_other_and_fetch_it_
         found = [run.result(timeout=20) for run in waiting]
     assert found[0] == found[1] == found[2] == resolve("small")
     assert home.asked == ["/set.zip"]
+    assert len(made) == 1
 
 
 def test_nothing_is_fetched_unless_asked_and_never_offline(home, monkeypatch, cache):

@@ -250,9 +250,14 @@ def resolve(
         if not dataset.files or (missing and (offline or not download)):
             raise _not_here(name, dataset, missing, kept, offline)
     check_extras(dataset)
-    # Another run may be making the same files, which then are there.
     with only_writer(kept, wait=True):
-        for remote in missing and _missing(dataset, downloads):
+        if folder is None:
+            # Another run may have made the same files while this one waited.
+            found = _splits_in(kept, dataset)
+            if len(found) == len(dataset.all_splits):
+                return found
+            missing = missing and _missing(dataset, downloads)
+        for remote in missing:
             fetch(remote, downloads / remote.name, progress)
         for remote in dataset.files:
             check(remote, downloads / remote.name)
