@@ -149,6 +149,14 @@ def test_the_first_draw_is_the_usual_one_and_each_other_its_own(tmp_path, tokeni
 
 
 @pytest.mark.usefixtures("small_chunks")
+def test_drawing_begins_with_the_row_that_is_named(tmp_path, tokenizer, pairs):
+    usual = rows_of(write(tmp_path / "usual", pairs, tokenizer, draws=1, sampling=None, longest=None))
+    late = Sampling(0.999999, first=57)
+    drawn = rows_of(write(tmp_path / "drawn", pairs, tokenizer, draws=1, sampling=late, longest=None))
+    assert [one == other for one, other in zip(usual, drawn, strict=True)] == [row < 57 for row in range(330)]
+
+
+@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("workers", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_workers_and_shards_change_no_draw(tmp_path, tokenizer, pairs, workers):
     one = write(tmp_path / "one", pairs, tokenizer)
