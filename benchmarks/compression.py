@@ -9,8 +9,8 @@
 parameters without tables. `grid` is k-means at 2 to 8 bits with 0 to 90% of zeros, `int8` affine int8,
 `rates` the entropy-constrained codebooks of `lite compress`, `pruned` those after pruning; none of them is
 fine-tuned. `tuned` and `tuned-pruned` are, by --updates (and as many more for the pruning). --rates are those
-of `rates` and `tuned`. Without --train-source and --valid-source, the texts are those that the run's folder
-still has.
+of `rates` and `tuned`, --table-rate goes with these and with targets like 18.2x. Without --train-source and
+--valid-source, the texts are those that the run's folder still has.
 
 The results file is written after every point. Points that it has already are not measured again, and none is
 begun after --seconds. Several calls may write different points of one file at a time. Nothing is reported
@@ -88,8 +88,10 @@ def points(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     yield {"kind": "single precision", "plan": None}
     for kind in options.points:
         if kind == "targets":
+            usual = options.table_rate in (None, Plan().table_rate)
+            of_tables = {} if usual else {"table_rate": options.table_rate}
             for target in options.targets:
-                yield {"kind": "target", "target": target, "updates": updates, "peak": peak}
+                yield {"kind": "target", "target": target, "updates": updates, "peak": peak, **of_tables}
         else:
             for plan in plans[kind]:
                 yield {"kind": kind, "plan": to_json(plan)}
@@ -154,7 +156,7 @@ class Measuring:
 
     def point(self, point: dict[str, Any]) -> dict[str, Any]:
         if point["kind"] == "target":
-            plan = Plan(updates=point["updates"], peak=point["peak"])
+            plan = Plan(**{name: point[name] for name in ("updates", "peak", "table_rate") if name in point})
             return self._tuned(plan, **self._goal(point["target"]))
         plan = Plan(**{name: value for name, value in point["plan"].items() if name != "type"})
         put_weights(self.network, self.own)
@@ -286,7 +288,9 @@ def main() -> None:
     )
     parser.add_argument("--targets", nargs="*", default=[], help="sizes to fine-tune to: 1.5MB 18.2x")
     parser.add_argument("--rates", type=float, nargs="+", help="of the points `rates` and `tuned`")
-    parser.add_argument("--table-rate", type=float, help="of input tables, there [default: a quarter]")
+    parser.add_argument(
+        "--table-rate", type=float, help="of input tables [default: a quarter of a rate; of targets 0.005]"
+    )
     parser.add_argument("--against", help="folder, recipe or parameters (44M) that sizes are compared with")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no point after these")
     parser.add_argument("--lines", type=int, default=0, help="measure on the first lines only; 0: on all")
@@ -297,6 +301,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="[default: docs/results/compression-NAME.json]")
     parser.add_argument("--untested", action="store_true", help="the tests of compression passed just now")
     options = parser.parse_args()
+    refuse_what_nothing_takes(parser, options)
     options.out = options.out or RESULTS / f"compression-{options.name}.json"
     options.out.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
@@ -306,6 +311,18 @@ def main() -> None:
         options.keep.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(Measuring(options)) as work:
         measure(work, options, began)
+
+
+def refuse_what_nothing_takes(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with an error where rates are given that the points don't have."""
+    kinds = set(options.points)
+    if options.rates and not kinds & {"rates", "tuned"}:
+        parser.error("--rates: only the points rates and tuned take them; name one, or leave them out")
+    if options.table_rate is not None:
+        if not kinds & {"rates", "tuned", "targets"}:
+            parser.error("--table-rate: only the points rates, tuned and targets take it; leave it out")
+        if "targets" in kinds and not all(target.endswith("x") for target in options.targets):
+            parser.error("--table-rate: of a target in bytes it follows from the rate; leave it out")
 
 
 def measure(work: Measuring, options: argparse.Namespace, began: float) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -70,11 +71,11 @@ def test_targets_are_reached_and_not_measured_again(
 def test_calls_at_a_time_write_one_file_and_rates_can_be_chosen(
     benchmark, model_folder, texts, tmp_path, monkeypatch
 ):
-    out = tmp_path / "compression-x.json"
+    out = tmp_path / "new" / "compression-x.json"
     arguments = [
         *("compression.py", "--model", str(model_folder), "--source", str(texts / "test.de")),
         *("--target", str(texts / "test.en"), "--data", "small", "--name", "x", "--out", str(out)),
-        *("--lines", "4", "--untested", "--updates", "2", "--table-rate", "0.005"),
+        *("--lines", "4", "--untested", "--updates", "2", "--table-rate", "0.006"),
     ]
     own, other = benchmark.Measuring.point, [*arguments, "--points", "rates", "--rates", "0.3"]
     monkeypatch.setattr(sys, "argv", [*arguments, "--points", "rates", "tuned", "--rates", "0.1"])
@@ -92,10 +93,49 @@ def test_calls_at_a_time_write_one_file_and_rates_can_be_chosen(
     found = json.loads(out.read_text())["points"]
     plans = [(point["kind"], point["plan"] and point["plan"]["rate"]) for point in found]
     assert plans == [("single precision", None), ("rates", 0.3), ("rates", 0.1), ("tuned", 0.1)]
-    assert {point["plan"]["table_rate"] for point in found[1:]} == {0.005}
+    assert {point["plan"]["table_rate"] for point in found[1:]} == {0.006}
     assert [point["plan"]["updates"] for point in found[1:]] == [0, 0, 2]
     assert all("--rates 0." in point["command"] for point in found)
-    assert not [path for path in tmp_path.iterdir() if path != out]
+    assert list(out.parent.iterdir()) == [out]
+    targets = ["--points", "targets", "--targets", "3x", "--against", str(model_folder)]
+    monkeypatch.setattr(sys, "argv", [*arguments, *targets])
+    benchmark.main()
+    assert json.loads(out.read_text())["points"][-1]["plan"]["table_rate"] == 0.006
+
+
+def test_a_call_waits_while_another_one_writes(benchmark, tmp_path):
+    def write():
+        with benchmark._alone(tmp_path):
+            return "written"
+
+    with ThreadPoolExecutor(1) as other:
+        with benchmark._alone(tmp_path):
+            waiting = other.submit(write)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+        assert waiting.result(timeout=20) == "written"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--points", "grid", "--rates", "0.1"], "--rates: only the points rates and tuned"),
+        (
+            ["--points", "grid", "--table-rate", "0.1"],
+            "--table-rate: only the points rates, tuned and targets",
+        ),
+        (
+            ["--points", "targets", "--targets", "3x", "1MB", "--table-rate", "0.1"],
+            "--table-rate: of a target",
+        ),
+    ],
+)
+def test_rates_that_no_point_takes_are_refused(benchmark, monkeypatch, capsys, given, message):
+    needed = ["x", "--model", "m", "--source", "s", "--target", "t", "--data", "d", "--name", "n"]
+    monkeypatch.setattr(sys, "argv", [*needed, *given])
+    with pytest.raises(SystemExit):
+        benchmark.main()
+    assert message in capsys.readouterr().err
 
 
 def test_the_grid_has_bits_2_to_8_and_zeros_to_90_percent(benchmark):
