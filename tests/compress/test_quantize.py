@@ -71,6 +71,16 @@ def test_lloyd_has_converged(seed):
     np.testing.assert_allclose(centres, means, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_points_that_differ_by_less_than_their_sums_can_tell_keep_their_order(rate):
+    """Centres are differences of sums, so rounding can make one fall below the centre before it."""
+    for seed in range(5):
+        points = 1e8 + 3e-7 * np.sort(np.random.default_rng(seed).standard_normal(2000))
+        labels = lloyd(points, 64, rate=rate)[1]
+        assert (np.diff(labels) >= 0).all()
+        assert 1 < len(set(labels)) <= 64
+
+
 def test_lloyd_is_near_the_best_of_all_partitions():
     for seed in range(20):
         points = np.sort(np.random.default_rng(seed).standard_normal(12))

@@ -176,7 +176,7 @@ def test_what_goes_on_later_draws_the_same_and_nothing_of_other_draws(tmp_path, 
 
     options = {"shard_tokens": 1000, "resume": "pairs"}
     write(tmp_path / "whole", pairs, tokenizer, **options)
-    for sampling in (Sampling(0.2, first=330), Sampling(0.3, first=330), None):
+    for sampling in (Sampling(0.2, first=330), Sampling(0.3, first=330), Sampling(0.2, first=300), None):
         folder, told = tmp_path / f"{sampling}", []
         with pytest.raises(KeyboardInterrupt):
             write(folder, until(pairs), tokenizer, draws=1, sampling=sampling, **options)

@@ -238,6 +238,11 @@ def test_without_draws_a_preparation_is_written_down_as_before_there_were_any(te
     older = to_json(recipe)
     assert (older["vocabulary"].pop("dropout"), older["vocabulary"].pop("draws")) == (0.0, 1)
     assert from_json(older, Recipe) == recipe
+    data = TextData(train=str(texts / "train.de"), valid=str(texts / "valid.de"))
+    text = LanguageRecipe(model=lite_lm(8), data=data, vocabulary=recipe.vocabulary, train=TRAIN)
+    prepare_text(text, tmp_path / "text")
+    there = json.loads((tmp_path / "text" / "prepared.json").read_text())
+    assert there["inputs"]["vocabulary"] == inputs["vocabulary"]
 
 
 @pytest.mark.parametrize(
