@@ -1,7 +1,6 @@
 """What a model says about a line: the same in any company, whatever the line holds."""
 
 import random
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -286,10 +285,11 @@ def test_as_many_tokens_are_searched_at_once_as_asked_for(translator, monkeypatc
     assert budgets == [expected]
 
 
-@pytest.mark.parametrize(("gib", "expected"), [(0.5, 4096), (8, 32_768), (80, 327_680)])
-def test_a_gpu_searches_as_many_tokens_at_once_as_suit_its_memory(monkeypatch, gib, expected):
-    properties = SimpleNamespace(total_memory=int(gib * 2**30))
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+@pytest.mark.parametrize(("free", "kept", "expected"), [(0.5, 0, 4096), (6, 2, 32_768), (80, 0, 327_680)])
+def test_a_gpu_searches_as_many_tokens_at_once_as_suit_its_free_memory(monkeypatch, free, kept, expected):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(free * 2**30), 80 * 2**30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: (3 + kept) * 2**30)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 3 * 2**30)
     assert text_to_text.tokens_at_once(torch.device("cuda")) == expected
     assert text_to_text.tokens_at_once(torch.device("mps")) == 4096
 

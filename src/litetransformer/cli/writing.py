@@ -67,7 +67,7 @@ BatchTokens = Annotated[
         group=MACHINE,
         validator=Number(gte=1),
         help="source tokens searched at once, times the beam; lower it when memory runs out "
-        "[default: 4096, on a GPU 4096 for each GiB]",
+        "[default: 4096, on a GPU 4096 for each free GiB]",
     ),
 ]
 

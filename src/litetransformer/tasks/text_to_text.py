@@ -22,7 +22,7 @@ LONGEST_PIECE = 256
 BATCH_TOKENS = 4_096
 """Tokens searched at once on a CPU; on a GPU at least."""
 BYTES_A_TOKEN = 1 << 18
-"""A GPU's memory for each token that it searches at once: four times what the paper's largest model takes.
+"""A GPU's free memory for each token searched at once: four times what the paper's largest model takes.
 
 Its time goes by the steps and hardly by their width."""
 
@@ -31,7 +31,10 @@ def tokens_at_once(device: torch.device) -> int:
     """Tokens searched at once on `device` unless told, all hypotheses counted: as many as suit it."""
     if device.type != "cuda":
         return BATCH_TOKENS
-    return max(BATCH_TOKENS, torch.cuda.get_device_properties(device).total_memory // BYTES_A_TOKEN)
+    # Others may share the device; what PyTorch keeps for this process, but doesn't use, is free to it.
+    free, _ = torch.cuda.mem_get_info(device)
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return max(BATCH_TOKENS, (free + kept) // BYTES_A_TOKEN)
 
 
 @dataclass(frozen=True)
