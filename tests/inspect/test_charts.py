@@ -109,6 +109,6 @@ def test_charts_are_drawn_with_every_curve_and_point(found, results):
         assert render(".svg", draw) == render(".svg", draw)
     shown = tradeoff_figure(tradeoff(results)).axes
     labels = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in shown]
-    assert "lite-160, measured here (2 seeds)" in labels[0]
+    assert "Lite Transformer, measured here (≤ 2 seeds)" in labels[0]
     assert "measured here: not run" in labels[1]
     assert len(computation_figure(found).axes) == 6

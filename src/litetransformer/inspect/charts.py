@@ -58,7 +58,7 @@ def computation_figure(found: dict[str, Any]) -> "Figure":
 
 
 def tradeoff_figure(panels: Sequence[Panel]) -> "Figure":
-    """Quality against mult-adds: the paper's points hollow on a line, those measured here filled."""
+    """Quality against mult-adds, a line a system: the paper's points hollow, those measured here filled."""
     columns = 3
     rows = -(-len(panels) // columns)
     figure = new_figure(9.6, 3.0 * rows + 0.4)
@@ -67,12 +67,15 @@ def tradeoff_figure(panels: Sequence[Panel]) -> "Figure":
         for system in dict.fromkeys(point.system for point in panel.paper):
             own = [point for point in panel.paper if point.system == system]
             _points(axes, own, system, "o-", "paper", markerfacecolor="white")
-        for point in panel.measured:
-            _points(axes, [point], point.system, "D", "measured here")
-            if point.seeds > 1:
-                span = ([point.score - (point.lowest or 0)], [(point.highest or 0) - point.score])
-                colour = SYSTEMS.get(point.system, ("black", ""))[0]
-                axes.errorbar([point.mult_adds], [point.score], yerr=span, color=colour, capsize=2)
+        for system, settings in dict.fromkeys((point.system, point.settings) for point in panel.measured):
+            own = [point for point in panel.measured if (point.system, point.settings) == (system, settings)]
+            own.sort(key=lambda point: point.mult_adds)
+            _points(axes, own, system, "D-", "measured here")
+            for point in own:
+                if point.seeds > 1:
+                    span = ([point.score - (point.lowest or 0)], [(point.highest or 0) - point.score])
+                    colour = SYSTEMS.get(point.system, ("black", ""))[0]
+                    axes.errorbar([point.mult_adds], [point.score], yerr=span, color=colour, capsize=2)
         if not panel.measured:
             axes.plot([], [], " ", label="measured here: not run")
         widest = max(point.mult_adds for point in (*panel.paper, *panel.measured))
@@ -93,7 +96,9 @@ def _points(
     axes: "Axes", points: Sequence[Point], system: str, form: str, whose: str, **options: Any
 ) -> None:
     colour, name = SYSTEMS.get(system, ("black", system))
-    name = name if whose == "paper" else f"{points[0].label}, {whose}" + _seeds(points[0].seeds)
+    if whose != "paper":
+        name += f", {whose}{_seeds(max(point.seeds for point in points))}"
+        name += "".join(f", {setting}" for setting in points[0].settings)
     axes.plot(
         [point.mult_adds for point in points],
         [point.score for point in points],
@@ -107,4 +112,4 @@ def _points(
 
 
 def _seeds(count: int) -> str:
-    return f" ({count} seeds)" if count > 1 else ""
+    return f" (≤ {count} seeds)" if count > 1 else ""

@@ -95,7 +95,7 @@ def compression_figure(found: Sequence[Curve]) -> "Figure":
                 linewidth=0.9,
                 label=curve.name + zeros,
             )
-        title = f"{own[0].model}, {own[0].data}, {lines:,} lines" if own else "not run"
+        title = f"{own[0].model}\n{own[0].data}, {lines:,} lines" if own else "not run"
         write_text(axes, 0, 1.02, title, size=9, transform=axes.transAxes)
         axes.set(xscale="log", xlabel="the file in MB (10⁶ bytes)", ylabel=own[0].metric if own else "BLEU")
         most = max((size for curve in own for size, _ in curve.points), default=0) / 1e6
