@@ -77,11 +77,11 @@ def test_calls_at_a_time_write_one_file_and_rates_can_be_chosen(
         *("--target", str(texts / "test.en"), "--data", "small", "--name", "x", "--out", str(out)),
         *("--lines", "4", "--untested", "--updates", "2", "--table-rate", "0.006"),
     ]
-    own, other = benchmark.Measuring.point, [*arguments, "--points", "rates", "--rates", "0.3"]
+    own, other = benchmark.Measuring.point, [*arguments, "--points", "rates", "--rates", "0.3", "0.1"]
     monkeypatch.setattr(sys, "argv", [*arguments, "--points", "rates", "tuned", "--rates", "0.1"])
 
     def meanwhile(self, point):
-        """Between the reading and the writing of this call, another one measures and writes."""
+        """Between the reading and the writing of this call, another one measures and writes, the same too."""
         found = own(self, point)
         monkeypatch.setattr(benchmark.Measuring, "point", own)
         monkeypatch.setattr(sys, "argv", other)
@@ -96,11 +96,34 @@ def test_calls_at_a_time_write_one_file_and_rates_can_be_chosen(
     assert {point["plan"]["table_rate"] for point in found[1:]} == {0.006}
     assert [point["plan"]["updates"] for point in found[1:]] == [0, 0, 2]
     assert all("--rates 0." in point["command"] for point in found)
+    assert all("--table-rate 0.006" in point["command"] for point in found)
     assert list(out.parent.iterdir()) == [out]
     targets = ["--points", "targets", "--targets", "3x", "--against", str(model_folder)]
     monkeypatch.setattr(sys, "argv", [*arguments, *targets])
     benchmark.main()
     assert json.loads(out.read_text())["points"][-1]["plan"]["table_rate"] == 0.006
+
+
+def test_points_with_zeros_are_of_pruned_weights(benchmark, model_folder, texts, monkeypatch):
+    given = ["--points", "pruned", "--lines", "2", "--data", "small", "--name", "x", "--untested"]
+    folders = ["--model", str(model_folder), "--source", str(texts / "test.de")]
+    monkeypatch.setattr(sys, "argv", ["x", *folders, "--target", str(texts / "test.en"), *given])
+    made, points = [], []
+
+    def measure(work, options, began):
+        monkeypatch.setattr(work, "swept", lambda: dict.fromkeys(benchmark.large_tensors(work.own)))
+        monkeypatch.setattr(benchmark, "allocate", lambda _, large, share: dict.fromkeys(large, share))
+        put = benchmark.put_weights
+        monkeypatch.setattr(
+            benchmark, "put_weights", lambda to, weights: made.append(weights) or put(to, weights)
+        )
+        points.extend(point for point in benchmark.points(options) if point["plan"])
+        work.point(points[0])
+
+    monkeypatch.setattr(benchmark, "measure", measure)
+    benchmark.main()
+    zeros = sum(int((tensor == 0).sum()) for tensor in made[-1].values())
+    assert zeros / sum(tensor.numel() for tensor in made[-1].values()) == pytest.approx(0.2, abs=0.02)
 
 
 def test_a_call_waits_while_another_one_writes(benchmark, tmp_path):

@@ -15,7 +15,13 @@ def measuring(programs, tmp_path, monkeypatch):
     program, clock = importlib.import_module("windowed_sum"), SimpleNamespace(now=0)
     case = program.Case
     there = SimpleNamespace(
-        program=program, path=tmp_path / "kernels.json", begun=[], wrong=set(), dies=None, hardware="one"
+        program=program,
+        path=tmp_path / "kernels.json",
+        begun=[],
+        checked=set(),
+        wrong=set(),
+        dies=None,
+        hardware="one",
     )
     there.cases = [
         (case(tokens=65536, length=256, channels=80, taps=taps), names)
@@ -31,6 +37,10 @@ def measuring(programs, tmp_path, monkeypatch):
         common = program.asdict(one) | {"implementations": implementations}
         return [common | {"direction": direction} for direction in ("backward", "forward")]
 
+    def disagreement(one, name, device, tokens):
+        there.checked.add(tokens)
+        return float("nan") if name in there.wrong else 0.0
+
     def run(*more):
         there.begun.clear()
         monkeypatch.setattr(sys, "argv", ["x", "--variants", "--out", str(there.path), *more])
@@ -44,9 +54,7 @@ def measuring(programs, tmp_path, monkeypatch):
     monkeypatch.setattr(
         program, "implementations", lambda one, _, names: {name: name for name in program.asked(names)}
     )
-    monkeypatch.setattr(
-        program, "disagreement", lambda _, name, *__: float("nan") if name in there.wrong else 0.0
-    )
+    monkeypatch.setattr(program, "disagreement", disagreement)
     monkeypatch.setattr(program, "chosen", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(program, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     monkeypatch.setattr(program, "now", lambda: f"2026-01-01T{clock.now:06}")
@@ -116,6 +124,33 @@ def test_what_turns_out_wrong_is_in_the_file_no_more(measuring):
         "triton",
         "triton/8-shares",
     }
+    measuring.wrong.add("triton")
+    assert measuring.run() == 1
+    assert [row["taps"] for row in measuring.rows()] == [7, 7]
+
+
+def test_variants_are_checked_at_the_size_that_is_measured(measuring):
+    assert measuring.run() == 0
+    assert measuring.checked == {65536}
+
+
+def test_the_file_says_when_the_newest_was_measured(programs):
+    rows = [{"hardware": "a", "date": f"2026-01-{day}T00:00:00"} for day in ("03", "05", "04")]
+    assert importlib.import_module("windowed_sum_rows").content(rows, "x")["date"] == "2026-01-05"
+
+
+def test_without_variants_nothing_is_reported_while_an_implementation_is_wrong(
+    measuring, monkeypatch, capsys
+):
+    program = measuring.program
+    monkeypatch.setattr(program, "implementations", lambda *_: {"right": "right", "wrong": "wrong"})
+    monkeypatch.setattr(sys, "argv", ["x", "--out", str(measuring.path)])
+    monkeypatch.setattr(program, "CASES", [case for case, _ in measuring.cases])
+    measuring.wrong = {"wrong"}
+    assert program.main() == 1
+    assert "nothing is reported while an implementation is wrong" in capsys.readouterr().err
+    assert not measuring.begun
+    assert not measuring.path.exists()
 
 
 def test_results_of_another_kind_are_not_added_to(measuring, capsys):
