@@ -31,13 +31,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from windowed_sum_cases import CASES, SMALL, VARIED, Case
-from windowed_sum_rows import OURS, added, age, content
+from windowed_sum_rows import added, age, content
 
 from litetransformer.core.files import read_json, write_json
 from litetransformer.ops.dispatch import use
 from litetransformer.ops.windowed_softmax_sum import reference as softmax_reference
 from litetransformer.ops.windowed_softmax_sum import windowed_softmax_sum
 from litetransformer.ops.windowed_sum import reference, windowed_sum
+from litetransformer.tables.windowed_sum import CHOSEN
 
 RESULTS = Path("docs/results")
 CACHE = 256 << 20
@@ -83,7 +84,7 @@ def conv1d(x: Tensor, weights: Tensor, left: int) -> Tensor:
 
 def asked(variants: str) -> list[str]:
     """The names of today's choice and of these variants."""
-    return [OURS, *(f"{OURS}/{variant}" for variant in variants.split())]
+    return [CHOSEN, *(f"{CHOSEN}/{variant}" for variant in variants.split())]
 
 
 def implementations(case: Case, device: str, variants: str | None) -> dict[str, Callable[..., Tensor]]:
@@ -106,7 +107,7 @@ def implementations(case: Case, device: str, variants: str | None) -> dict[str, 
         if why_not(x, weights, *case.options(device)) is None
     }
     if variants is not None:
-        return {name: forced(name) for name in asked(variants) if OURS in found}
+        return {name: forced(name) for name in asked(variants) if CHOSEN in found}
     return found if case.dynamic or case.softmax else {**found, "conv1d": conv1d}
 
 

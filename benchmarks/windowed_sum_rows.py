@@ -8,12 +8,10 @@ file has of the same implementations, case and direction on the same hardware an
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from litetransformer.tables.windowed_sum import CASE, CHOSEN
+
 Row = dict[str, Any]
-CASE = ("dtype", "dynamic", "softmax", "channels", "taps", "length", "tokens", "heads")
-"""What a case is told by, in the order of the file."""
 PLACE = ("hardware", "torch")
-OURS = "triton"
-"""Today's choice among the kernels; others are called `triton/VARIANT`."""
 
 
 def age(rows: Iterable[Row], case: Mapping[str, Any], forms: Mapping[str, str], names: Iterable[str]) -> str:
@@ -29,7 +27,7 @@ def age(rows: Iterable[Row], case: Mapping[str, Any], forms: Mapping[str, str], 
         for name in names:
             some = [row for row in mine if name in row["implementations"]]
             dates.append(
-                max((row["date"] for row in some if name != OURS or row["form"] == form), default="")
+                max((row["date"] for row in some if name != CHOSEN or row["form"] == form), default="")
             )
     return min(dates)
 

@@ -5,8 +5,11 @@ from typing import Any
 from litetransformer.tables.results import results
 from litetransformer.tables.table import NOT_RUN, NOT_STATED, Table
 
-FILE, CHOSEN, ENOUGH = "windowed-sum-kernels", "triton", 0.8
+FILE, ENOUGH = "windowed-sum-kernels", 0.8
+CHOSEN = "triton"
+"""The kernels chosen; others are called `triton/VARIANT`."""
 CASE = ("dtype", "dynamic", "softmax", "channels", "taps", "length", "tokens", "heads")
+"""What a case is told by, in the order of the file and of the table."""
 DIRECTIONS = ("forward", "backward")
 
 _Measured = dict[tuple[str, str], dict[str, Any]]
