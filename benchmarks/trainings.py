@@ -14,12 +14,14 @@ import fcntl
 import hashlib
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import platform
 import shutil
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -305,7 +307,7 @@ def _finished(
 
         yield one
         return
-    with multiprocessing.get_context("spawn").Pool(together, _one_thread) as pool:
+    with multiprocessing.get_context("spawn").Pool(together, _start_worker) as pool:
         waiting = pool.imap_unordered(_Indexed(measure), list(enumerate(jobs)))
         yield lambda left: waiting.next(timeout=max(0.1, min(left, 1e6)))
         pool.terminate()
@@ -328,8 +330,17 @@ def _tried(measure: Callable[[Job], dict[str, Any]], job: Job) -> dict[str, Any]
         return {"failed": str(error), "scores": {}}
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A training would outlive a killed parent, and keep its locks, until it is done.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 @contextlib.contextmanager

@@ -142,6 +142,24 @@ def test_a_student_learns_from_what_its_teacher_writes(ablation, texts, tmp_path
     records = [path.read_bytes() for path in sorted((tmp_path / "runs").glob("*/prepared.json"))]
     assert [records.count(one) for one in records] == [2, 2, 2, 2]
 
+    # A call that was cut short after the teacher's training goes on from there.
+    def again():
+        target.unlink()
+        (target.parent / "shards").mkdir()
+        (target.parent / "shards" / "begun.source").write_text("[]")
+        wanted = ["--again", "--teachers", "2"]
+        rehearse(ablation, texts, tmp_path, *folders, *wanted, systems=("distilled",))
+        assert not (target.parent / "shards").exists()
+        return target.read_bytes()
+
+    wrote = target.read_bytes()
+    assert again() == wrote
+    assert len(made) == 1
+    # One that was cut short while the teacher was saved has none.
+    (target.parent / "model").rename(target.parent / "model.partial")
+    assert again() == wrote
+    assert len(made) == 2
+
 
 def test_a_row_with_subword_dropout_trains_on_all_draws_and_scores(ablation, texts, tmp_path):
     folders = ["--prepared", str(tmp_path / "prepared"), "--runs", str(tmp_path / "runs")]
@@ -183,6 +201,9 @@ def test_an_unknown_row_is_refused_with_those_there_are(ablation, texts, capsys)
     with pytest.raises(SystemExit):
         ablation.main([HOME, "--data", str(texts), "--systems", "lite-160"])
     assert "no lite-160; there are base, consistency-0.5" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        ablation.main([HOME, "--data", str(texts), "--teachers", "0"])
+    assert "--teachers: must be 1 or more" in capsys.readouterr().err
 
 
 def test_what_is_ahead_in_the_mean_of_the_tests_is_told_from_chance(ablation):
