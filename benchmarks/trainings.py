@@ -36,6 +36,7 @@ from litetransformer.core.override import override
 from litetransformer.core.spec import to_json
 from litetransformer.inspect.profile import Profile
 from litetransformer.recipes import Row, get
+from litetransformer.tasks.record import RECORD
 from litetransformer.train.snapshot import Progress
 
 _LATER: dict[str, dict[str, Any]] = {
@@ -174,12 +175,6 @@ def _make(
     have = {(*_called(run), run.get("recipe_digest")) for run in runs if not run.get("failed")}
     if not options.again:
         jobs = [job for job in jobs if (job.name, job.seed, digests[job]) not in have]
-    arguments = (
-        f"--data FOLDER --out docs/results/{options.out.name} --seeds {' '.join(map(str, options.seeds))}"
-    )
-    if options.systems != options.usual_systems:
-        arguments += f" --systems {' '.join(options.systems)}"
-    settings = "".join(f" --set {setting}" for setting in options.settings)
     began = time.monotonic()
     with _shared_gpu(options.together, device), _finished(jobs, measure, options.together) as finished:
         for _ in jobs:
@@ -210,7 +205,7 @@ def _make(
                 options.out,
                 {
                     "what": what,
-                    "command": f"python benchmarks/{program} {arguments}{settings}",
+                    "command": f"python benchmarks/{program} {_arguments(options, runs)}",
                     "machine": result["machine"],
                     "torch": torch.__version__,
                     "date": result["date"],
@@ -219,6 +214,16 @@ def _make(
                     **others,
                 },
             )
+
+
+def _arguments(options: argparse.Namespace, runs: list[dict[str, Any]]) -> str:
+    """What makes all of `runs` again, those of earlier calls included."""
+    seeds = sorted({run["seed"] for run in runs})
+    systems = list(dict.fromkeys(_called(run)[0] for run in runs))
+    words = ["--data FOLDER", f"--out docs/results/{options.out.name}", "--seeds", *map(str, seeds)]
+    if set(systems) != set(options.usual_systems):
+        words += ["--systems", *systems]
+    return " ".join([*words, *(f"--set {setting}" for setting in options.settings)])
 
 
 def _job(name: str, row: Row | None, seed: int, options: argparse.Namespace, device: str) -> Job:
@@ -261,13 +266,15 @@ def run_folder(job: Job, keep: Path | None, prepare: Callable[[Path], object]) -
     name = "-".join([*job.system.split("/"), *([job.row] if job.row else [])])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) if job.runs is None else job.runs / f"{name}-{job.seed}-{job.digest()}"
-        if job.prepared is not None and not (folder / "prepared.json").exists():
+        if job.prepared is not None and not (folder / RECORD).exists():
             place = job.prepared / job.preparation()
             place.mkdir(parents=True, exist_ok=True)
             with place.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 prepare(place)
-            shutil.copytree(place, folder, dirs_exist_ok=True)
+            shutil.copytree(place, folder, ignore=shutil.ignore_patterns(RECORD), dirs_exist_ok=True)
+            # Last, since it says that the rest is there.
+            shutil.copyfile(place / RECORD, folder / RECORD)
         yield folder
         if keep is not None and job.seed == 1:
             unneeded = shutil.ignore_patterns("checkpoints", "data")

@@ -102,6 +102,7 @@ def test_from_text_to_scores_comparisons_and_a_table_and_nothing_made_twice(abla
     # Another row joins them, of the same recipe.
     joined = rehearse(ablation, texts, own_results, systems=("consistency-1",))
     assert [run["row"] for run in joined["runs"]] == ["base", "consistency-1", "paper", "plus"]
+    assert "--seeds 1 --systems base consistency-1 paper plus" in joined["command"]
     assert ("consistency-1", "paper") in [(pair["row"], pair["against"]) for pair in joined["significance"]]
 
     results.results.cache_clear()

@@ -3,6 +3,7 @@
 import importlib
 import json
 import random
+import shutil
 import sys
 
 import pytest
@@ -169,6 +170,26 @@ def test_texts_are_prepared_once_and_what_was_cut_short_goes_on(translation, tex
         events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
         assert "resume" in events
         assert events.count("train") <= 1
+
+
+def test_a_folder_that_was_copied_in_part_does_not_count_as_prepared(
+    translation, texts, tmp_path, monkeypatch
+):
+    copy = shutil.copytree
+
+    def killed(*places, **options):
+        copy(*places, **options)
+        raise InputError("killed while it copied")
+
+    folders = ["--prepared", str(tmp_path / "prepared"), "--runs", str(tmp_path / "runs")]
+    monkeypatch.setattr(shutil, "copytree", killed)
+    facts, _ = rehearse(translation, texts, tmp_path, *folders)
+    assert [run["failed"] for run in facts["runs"]] == ["killed while it copied"] * 2
+    for folder in (tmp_path / "runs").iterdir():
+        shutil.rmtree(folder / "data")
+    monkeypatch.setattr(shutil, "copytree", copy)
+    facts, _ = rehearse(translation, texts, tmp_path, *folders)
+    assert all("failed" not in run for run in facts["runs"])
 
 
 def test_a_comparison_of_changed_recipes_is_left_out(translation, texts, tmp_path):
