@@ -40,7 +40,7 @@ from litetransformer import recipes
 from litetransformer.compress import pack, size
 from litetransformer.compress.prune import Curve, Masks, allocate, sweep
 from litetransformer.compress.quantize import affine
-from litetransformer.core.files import read_json, write_json
+from litetransformer.core.files import read_json, sha256_of_file, write_json
 from litetransformer.core.spec import to_json
 from litetransformer.models.tensors import put_weights
 from litetransformer.tables.paper import count
@@ -48,7 +48,7 @@ from litetransformer.tasks.compression import SWEEP_LINES, compress, large_tenso
 from litetransformer.tasks.compression_record import Plan
 from litetransformer.tasks.compression_tensors import Quantizer, quantized
 from litetransformer.tasks.load import load_writer
-from litetransformer.tasks.model_folder import CARD
+from litetransformer.tasks.model_folder import CARD, WEIGHTS
 from litetransformer.tasks.yardstick import Quality, Texts, Yardstick, own_texts, read_texts
 
 ROOT = Path(__file__).parents[1]
@@ -221,6 +221,8 @@ class Measuring:
         keep = self.options.keep
         with tempfile.TemporaryDirectory() as place:
             name = "-".join(map(str, goal.values())) or f"{plan.rate:g}-{plan.sparsity:g}"
+            if not goal:
+                name += f"-{plan.table_rate:g}-{plan.updates}"
             path = (keep or Path(place)) / f"{self.options.name}-{name}.lite"
             done = compress(
                 self.options.model,
@@ -327,6 +329,9 @@ def refuse_what_nothing_takes(parser: argparse.ArgumentParser, options: argparse
 
 def measure(work: Measuring, options: argparse.Namespace, began: float) -> None:
     """Measure every point that the results file does not have, while there is time."""
+    weights = sha256_of_file(options.model / WEIGHTS)
+    if _content(options.out).get("weights", weights) != weights:
+        raise SystemExit(f"error: --out: {options.out} is of another model; name another file")
     for point in points(options):
         key = {**point, "lines": len(work.texts.source)}
         if _has(_content(options.out), key):
@@ -350,6 +355,7 @@ def measure(work: Measuring, options: argparse.Namespace, began: float) -> None:
             "machine": machine(work.device),
             "torch": torch.__version__,
             "data": options.data,
+            "weights": weights,
             **({"against": work.against} if work.against else {}),
         }
         with _alone(options.out.parent):

@@ -63,6 +63,9 @@ def test_targets_are_reached_and_not_measured_again(
         assert first["plan"]["updates"] == 2
         assert facts["against"] == against
         assert all("FOLDER" in point["command"] and "BLEU" in point for point in facts["points"])
+    out.write_text(json.dumps(facts | {"weights": "those of another training"}))
+    with pytest.raises(SystemExit, match=r"compression-x\.json is of another model"):
+        benchmark.main()
     kept = sorted((tmp_path / "kept").iterdir())
     assert len(kept) == 2
     assert lt.load(kept[0]).translate(["Hund."])
