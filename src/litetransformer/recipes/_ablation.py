@@ -36,7 +36,7 @@ def rows(home: str, family: Family) -> dict[str, Row]:
     base, paper, plus = (f"{home}/{name}" for name in (model, variant, f"{model}-{PLUS}"))
     own, ours = family.recipes[model], family.recipes[f"{model}-{PLUS}"]
     lower = _falling(ours.train).peak / 2
-    other = 0.0 if ours.train.consistency else 1.0
+    others = [weight for weight in (0.0, 1.0) if weight != ours.train.consistency]
     dropouts = [round(own.model.dropout + step, 2) for step in (-0.1, 0.1)]
     vocabulary = own.vocabulary.size // 2
     found = {
@@ -62,7 +62,8 @@ def rows(home: str, family: Family) -> dict[str, Row]:
         },
         plus: {
             PLUS: (),
-            f"plus-consistency-{other:g}": (f"train.consistency={other:g}",),
+            **{f"plus-consistency-{weight:g}": (f"train.consistency={weight:g}",) for weight in others},
+            "plus-smoothing-0.2": ("train.label_smoothing=0.2",),
             "plus-ema-0": ("train.ema_decay=0",),
             f"plus-peak-{lower:g}": (f"train.schedule.peak={lower:g}",),
             f"plus-dropout-{dropouts[1]:g}": (f"model.dropout={dropouts[1]:g}",),
