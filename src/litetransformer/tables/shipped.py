@@ -97,11 +97,12 @@ def _conditions() -> str:
         return f"{NOT_RUN}."
     said = dict.fromkeys(
         f"Beam {facts['beam']}, unless greedy; times: medians of {facts['latency']['sentences']} sentences "
-        f"of tatoeba, one by one, on one thread of {facts['cpu']}, {facts['date']}"
+        f"of tatoeba, one by one, on one thread of {facts['cpu']}"
         + (f"; scores: the first {facts['limit']:,} lines only" if facts["limit"] else "")
         for facts in found
     )
-    return f"{' · '.join(said)}. 1 MB is 10⁶ bytes."
+    dates = " and ".join(sorted({facts["date"] for facts in found}))
+    return f"{' · '.join(said)}, {dates}. 1 MB is 10⁶ bytes."
 
 
 def _measured(pair: tuple[str, str]) -> dict[str, Any]:
