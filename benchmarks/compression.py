@@ -59,7 +59,7 @@ TUNED_RATES = (0.12, 0.2)
 
 GRID_ZEROS = (0.0, 0.5, 0.3, 0.6, 0.2, 0.4, 0.7, 0.9, 0.8, 0.1)
 GRID_BITS = (4, 8, 2, 6, 3, 5, 7)
-SCORED_ZEROS = (0.0, 0.3, 0.6)
+SCORED_ZEROS = (0.0, 0.3, 0.6, 0.9)
 """Of the grid, what else is measured by its loss alone: a search takes longer than all of the rest."""
 
 

@@ -138,6 +138,18 @@ def test_compressed_models_stand_from_large_to_small_and_by_bits_and_zeros(own_r
         ("4", "42.0 at 2.00 MB", "41.8 at 1.80 MB"),
         ("2", "40.9 at 0.90 MB", "–"),
     )
+    # That of another file which has more of them, some without a translation.
+    more = [point("grid", 1_000_000 * bits, 300, bits=bits, sparsity=0.9) for bits in (2, 4, 6, 8)]
+    del more[0]["BLEU"]
+    content = {"points": more, "data": "another set", "model": "set/model"}
+    (own_results / "compression-other.json").write_text(json.dumps(content))
+    results.results.cache_clear()
+    table = tables.table("compression-grid")
+    assert column(table, "90% zeros") == {
+        **{str(bits): f"{40 + bits}.0 at {bits}.00 MB" for bits in (4, 6, 8)},
+        "2": "2.00 bits at 2.00 MB",
+    }
+    assert table.notes[0].startswith("another set, the first 300 lines")
 
 
 def measured_runs(score, system, mult_adds, seeds=(1, 2), **facts):

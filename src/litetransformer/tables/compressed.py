@@ -57,27 +57,38 @@ def compressed(name: str = FILE) -> Table:
 
 
 def compression_grid() -> Table:
-    """BLEU and size for each number of bits and share of zeros, k-means without fine-tuning."""
-    points = [point for point in points_of(FILE) if point["kind"] == "grid"]
+    """BLEU and size for each number of bits and share of zeros, k-means without fine-tuning.
+
+    Of the model that has most of them measured.
+    """
+    name, points = max(((name, _grid(name)) for name in compressed_names()), key=lambda one: len(one[1]))
     zeros = sorted({point["plan"]["sparsity"] for point in points})
     found = {(point["plan"]["bits"], point["plan"]["sparsity"]): point for point in points}
     rows = [
         (str(bits), *(_cell(found.get((bits, share))) for share in zeros))
         for bits in sorted({bits for bits, _ in found}, reverse=True)
     ]
-    lines = points[0]["lines"] if points else 0
+    note = f"{NOT_RUN}."
+    if points:
+        data = results()[name].get("data")
+        note = f"{data}, the first {points[0]['lines']:,} lines; bits a token where none was translated."
     return Table(
         title="BLEU and size of the file over bits and zeros, k-means codebooks, not fine-tuned",
         columns=("bits", *(f"{share:.0%} zeros" for share in zeros)),
         rows=tuple(rows),
-        notes=(f"The first {lines:,} lines of the test set." if points else f"{NOT_RUN}.",),
+        notes=(note,),
     )
 
 
+def _grid(name: str) -> list[dict[str, Any]]:
+    return [point for point in points_of(name) if point["kind"] == "grid"]
+
+
 def _cell(point: dict[str, Any] | None) -> str:
-    if point is None or "BLEU" not in point:
+    if point is None:
         return NOT_STATED
-    return f"{point['BLEU']:.1f} at {point['bytes'] / 1e6:.2f} MB"
+    worth = f"{point['BLEU']:.1f}" if "BLEU" in point else f"{point['loss']:.2f} bits"
+    return f"{worth} at {point['bytes'] / 1e6:.2f} MB"
 
 
 def points_of(name: str) -> list[dict[str, Any]]:
