@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from litetransformer.cli.lines import GROUP, lines_as_they_come
+from litetransformer.cli.stopping import Stopped, stopped_by_signals
 
 FULL = Path("/dev/full")
 ODD = [
@@ -102,6 +103,34 @@ def test_a_signal_ends_it_without_a_traceback_or_litter(start_lite, model_folder
         err = process.stderr.read().decode()
     assert err == f"error: stopped by {number.name}\n"
     assert not list(tmp_path.iterdir())
+
+
+class Interrupted:
+    """What a signal interrupts at its end, where Python drops exceptions."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Stopped)]
+)
+def test_a_signal_whose_exception_was_dropped_ends_it_before_it_waits(number, raised):
+    reading, writing = os.pipe()
+    before = signal.getsignal(number)
+    with stopped_by_signals():
+        Interrupted(number)
+        with pytest.raises(raised):
+            next(lines_as_they_come(reading))
+    # None of it is left for what comes after.
+    assert signal.getsignal(number) == before
+    os.write(writing, b"a\n")
+    os.close(writing)
+    assert list(lines_as_they_come(reading)) == [["a"]]
 
 
 def test_lines_that_are_there_come_together_and_a_partial_one_is_waited_for():

@@ -8,12 +8,11 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from types import FrameType
-from typing import Any
 
 import cyclopts
 
-from litetransformer.cli.errors import Stopped, explain
+from litetransformer.cli.errors import explain
+from litetransformer.cli.stopping import Stopped, stopped_by_signals
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 FORMER = {
@@ -102,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of ``lite`` with `arguments`, or with those of the process."""
     arguments, debug = _read(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _quiet_libraries(debug), _stopped_by_sigterm():
+        with _quiet_libraries(debug), stopped_by_signals():
             if not arguments or arguments[0].startswith("-"):
                 # The list of verbs shows the first line of each one's own text.
                 for verb in VERBS:
@@ -152,25 +151,6 @@ def _quiet_libraries(debug: bool) -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-@contextlib.contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """Raise Stopped at SIGTERM, so that temporary files are removed on the way out."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise Stopped
-
-    try:
-        before: Any = signal.signal(signal.SIGTERM, stop)
-    except ValueError:
-        # Not the main thread: its own way of stopping stays in force.
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _forget_stdout() -> None:

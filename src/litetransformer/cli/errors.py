@@ -17,6 +17,7 @@ from cyclopts.exceptions import (
     ValidationError,
 )
 
+from litetransformer.cli.stopping import Stopped
 from litetransformer.core.errors import InputError, nearest
 
 FLAGS = ["--help", "--version", "--debug"]
@@ -58,10 +59,6 @@ def explain(error: BaseException) -> tuple[str, int]:
             line = f"{type(error).__name__}: {error}; this is a fault of litetransformer, --debug shows where"
     # Whatever a library wrote, it is one line, and free of terminal codes.
     return str(InputError(" ".join(part.strip() for part in line.splitlines()))), status
-
-
-class Stopped(BaseException):
-    """SIGTERM came, outside of training, which has its own way to stop."""
 
 
 def _status(error: InputError) -> int:

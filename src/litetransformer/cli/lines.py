@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from litetransformer.cli.stopping import heed
 from litetransformer.core.errors import InputError
 from litetransformer.data.corpus import decode_lines, read_lines
 
@@ -69,6 +70,7 @@ class _Arriving:
         return bool(self.complete)
 
     def _read(self) -> None:
+        heed()
         try:
             piece = os.read(self.descriptor, _PIECE)
         except OSError as error:
