@@ -1,9 +1,9 @@
 """Trainings whose results add up in one file: what the benchmarks of `docs/results/` share.
 
 A run that the file has already, of the same recipe, is not made again; that of a changed recipe replaces it.
-One that fails is noted with what went wrong, and made again by the next call. With `--runs FOLDER` what is
-cut short goes on there. Texts are prepared once for all runs that read the same tokens; with `--prepared
-FOLDER` for all calls, too.
+Several calls may add to one file at a time. One that fails is noted with what went wrong, and made again by
+the next call. With `--runs FOLDER` what is cut short goes on there. Texts are prepared once for all runs that
+read the same tokens; with `--prepared FOLDER` for all calls, too.
 Several trainings of small models share a GPU best under NVIDIA's MPS, which is started if it is there.
 """
 
@@ -126,6 +126,9 @@ def parser(description: str, systems: tuple[str, ...], out: str) -> argparse.Arg
     options.add_argument("--keep", type=Path, help="folder to leave the models of the first seed in")
     options.add_argument("--prepared", type=Path, help="folder of prepared texts, for later calls too")
     options.add_argument("--runs", type=Path, help="folder of the runs, in which a later call goes on")
+    options.add_argument(
+        "--compare-later", action="store_true", help="leave comparisons to a call with --seconds 0"
+    )
     options.set_defaults(usual_systems=list(systems))
     return options
 
@@ -148,9 +151,10 @@ def run(
     with tempfile.TemporaryDirectory() as temporary:
         options.prepared = options.prepared or Path(temporary)
         _make(options, measure, what=what, data=data, program=program, rows=rows or {})
-    if finish is not None and options.out.is_file():
-        facts = read_json(options.out)
-        write_json(options.out, facts | finish(facts))
+    if finish is not None and not options.compare_later and options.out.is_file():
+        with _only_writer(options.out):
+            facts = read_json(options.out)
+            write_json(options.out, facts | finish(facts))
 
 
 def _make(
@@ -163,9 +167,7 @@ def _make(
     rows: Mapping[str, Row],
 ) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    facts = read_json(options.out) if options.out.is_file() else {}
-    runs: list[dict[str, Any]] = facts.get("runs", [])
-    others = {name: value for name, value in facts.items() if name not in WRITTEN}
+    runs = (read_json(options.out) if options.out.is_file() else {}).get("runs", [])
     jobs = [
         _job(name, rows.get(name), seed, options, device)
         for seed in options.seeds
@@ -197,23 +199,40 @@ def _make(
                 "trainings_at_a_time": options.together,
                 **result,
             }
-            runs = [run for run in runs if _called(run) != (job.name, job.seed)] + [result]
-            runs.sort(key=lambda run: (run["system"], *_called(run)))
             told = result.get("failed") or json.dumps(result["scores"])
             print(job.name, "seed", job.seed, told, flush=True)
-            write_json(
-                options.out,
-                {
-                    "what": what,
-                    "command": f"python benchmarks/{program} {_arguments(options, runs)}",
-                    "machine": result["machine"],
-                    "torch": torch.__version__,
-                    "date": result["date"],
-                    "data": data,
-                    "runs": runs,
-                    **others,
-                },
-            )
+            _add(result, options, {"what": what, "data": data}, program)
+
+
+def _add(result: dict[str, Any], options: argparse.Namespace, about: dict[str, str], program: str) -> None:
+    """Write a run into the file, in the place of an earlier one; others may have written there meanwhile."""
+    with _only_writer(options.out):
+        facts = read_json(options.out) if options.out.is_file() else {}
+        runs = [run for run in facts.get("runs", []) if _called(run) != _called(result)] + [result]
+        runs.sort(key=lambda run: (run["system"], *_called(run)))
+        written = {
+            "what": about["what"],
+            "command": f"python benchmarks/{program} {_arguments(options, runs)}",
+            "machine": result["machine"],
+            "torch": result["torch"],
+            "date": result["date"],
+            "data": about["data"],
+            "runs": runs,
+        }
+        write_json(options.out, written | {key: value for key, value in facts.items() if key not in WRITTEN})
+
+
+@contextlib.contextmanager
+def _only_writer(path: Path) -> Iterator[None]:
+    """Wait until no other program of this kind writes in the folder of `path`, and let none begin."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        # The folder itself, as a file beside the results would be one of them.
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _arguments(options: argparse.Namespace, runs: list[dict[str, Any]]) -> str:

@@ -229,6 +229,30 @@ def test_a_run_that_fails_is_noted_and_made_again(translation, tmp_path):
     assert made == PAIR * 3
 
 
+def test_several_calls_add_to_one_file_at_a_time(translation, tmp_path):
+    trainings, out = sys.modules["trainings"], tmp_path / "out.json"
+
+    def run(measure, systems, *more, finish=None):
+        options = trainings.parser("", tuple(systems), str(out))
+        options = options.parse_args(["--data", str(tmp_path), "--seeds", "1", *more])
+        trainings.run(options, measure, what="", data="", program="", finish=finish)
+
+    def measure(job):
+        return {"scores": {}}
+
+    def meanwhile(job):
+        run(measure, [PAIR[1]])
+        return measure(job)
+
+    run(meanwhile, [PAIR[0]], "--compare-later", finish=lambda facts: {"pairs": len(facts["runs"])})
+    facts = json.loads(out.read_text())
+    assert [run["system"] for run in facts["runs"]] == PAIR
+    assert all(system in facts["command"] for system in PAIR)
+    assert "pairs" not in facts
+    run(measure, PAIR, "--seconds", "0", finish=lambda facts: {"pairs": len(facts["runs"])})
+    assert json.loads(out.read_text())["pairs"] == 2
+
+
 def test_an_unknown_size_is_refused_with_those_there_are(translation, texts, capsys):
     with pytest.raises(SystemExit):
         translation.main(["multi30k-de-en", "--data", str(texts), "--sizes", "54"])
