@@ -61,6 +61,8 @@ def results(tmp_path):
         json.dumps({"models": {}, "runs": [3, {"system": "x"}, {"system": "a/b"}]})
     )
     (tmp_path / "list.json").write_text("[1]")
+    tried = {"runs": [run("tatoeba-de-en/lite-160", 1.0), run("tried/lite-160", 1.0)]}
+    (tmp_path / "trial-of-a-rate.json").write_text(json.dumps(tried))
     return tmp_path
 
 

@@ -253,26 +253,31 @@ def test_a_table_has_the_mean_of_the_tests_and_what_is_ahead(own_results):
         scored("paper", 1, 38.0),
         scored("paper", 2, 0.0, failed="the loss is not finite", scores={}),
     ]
+    runs += [scored(row, 1, 30.0) for row in ("base", "vocabulary-4000", "distilled")]
     write(own_results, machine="a machine", runs=runs, significance=[pair])
     table = tables.table(f"ablation-{HOME}")
     rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
-    assert list(rows) == list(recipes.ablation(HOME))
+    assert list(rows) == ["base", "vocabulary-4000", "paper", "plus", "distilled"]
     assert rows["plus"]["valid"] == "42.5 ± 0.7 (2 seeds)"
     assert rows["plus"]["mean"] == "38.5 ± 0.7 (2 seeds)"
     assert rows["paper"]["mean"] == "35.0 (1 seed), 1 failed"
     assert rows["plus"]["ahead of paper"] == "+1.8 (+1.0 to +2.7), p = 0.001"
     assert rows["paper"]["ahead of paper"] == rows["base"]["ahead of base"] == "–"
-    assert rows["updates-twice"]["recipe and what is set"].startswith("lite-160, train.updates=7000, ")
     assert rows["distilled"]["recipe and what is set"] == "lite-160, targets: lite-320's"
     assert rows["vocabulary-4000"]["all params"] < rows["base"]["all params"] == "2.99M"
-    assert set(list(rows["ema"].values())[4:]) == {"not run"}
-    assert table.notes[1:] == ("a machine.", "paper, seed 2, failed: the loss is not finite.")
+    assert rows["base"]["ahead of paper"] == "not run"
+    _, others, *notes = table.notes
+    assert others.startswith("Not run: consistency-0.5 (lite-160, train.consistency=0.5); ")
+    assert "updates-twice (lite-160, train.updates=7000, " in others
+    assert all((f" {name} (" in others) != (name in rows) for name in recipes.ablation(HOME))
+    assert tuple(notes) == ("a machine.", "paper, seed 2, failed: the loss is not finite.")
 
 
 def test_without_results_an_ablation_claims_nothing(own_results):
     for home in recipes.families():
         table = tables.table(f"ablation-{home}")
-        assert {cell for row in table.rows for cell in row[4:]} == {"not run", "–"}
+        assert not table.rows
+        assert table.notes[-2].startswith("Not run: base (")
         assert table.notes[-1] == "not run."
     assert "mean" not in tables.table("ablation-canlaw-en-fr").columns
 

@@ -128,7 +128,7 @@ def tradeoff(results: Path | None) -> list[Panel]:
 
     A JSON file counts where it has ``runs``, each with a ``system`` (``SET/NAME``), ``mult_adds`` and
     ``scores.test``. Others are passed over: the folder holds measurements of other kinds too, and the rows of
-    ablations, which are no systems of their own.
+    ablations, which are no systems of their own. So are files called ``trial-…``: settings that were tried.
 
     Raises InputError for a file that is no JSON.
     """
@@ -154,6 +154,8 @@ def _runs(folder: Path) -> Iterator[dict[str, Any]]:
     if not folder.is_dir():
         raise InputError("no such folder", path=folder, remedy="name one with result files, or leave it out")
     for path in sorted(folder.glob("*.json")):
+        if path.name.startswith("trial-"):
+            continue
         facts = read_json(path)
         listed = facts.get("runs") if isinstance(facts, dict) else None
         for run in listed if isinstance(listed, list) else ():

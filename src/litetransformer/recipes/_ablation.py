@@ -36,7 +36,7 @@ def rows(home: str, family: Family) -> dict[str, Row]:
     base, paper, plus = (f"{home}/{name}" for name in (model, variant, f"{model}-{PLUS}"))
     own, ours = family.recipes[model], family.recipes[f"{model}-{PLUS}"]
     lower = _falling(ours.train).peak / 2
-    others = [weight for weight in (0.0, 1.0) if weight != ours.train.consistency]
+    others = [weight for weight in (0.0, 1.0, CONSISTENCY) if weight != ours.train.consistency]
     dropouts = [round(own.model.dropout + step, 2) for step in (-0.1, 0.1)]
     vocabulary = own.vocabulary.size // 2
     found = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from litetransformer import Recipe, Seq2SeqSpec, Training
+from litetransformer import Cosine, Recipe, Seq2SeqSpec, Training
 
 SYSTEMS = {
     "transformer": "the Transformer",
@@ -36,6 +36,7 @@ class Family:
     `base` makes a recipe of a model. `title` is the set's, `data` how a command names the texts. `variants`
     cost no more than the model that they are named after (``lite-160-plus``) and are part of no comparison.
     `teacher` is a larger model that translates all of the training text in minutes, for distillation.
+    `peaks` has the highest learning rates of sizes for which that of `base` is too high.
     """
 
     title: str
@@ -43,19 +44,31 @@ class Family:
     sizes: Mapping[str, Mapping[str, Seq2SeqSpec]]
     variants: Mapping[str, Variant] = field(default_factory=dict)
     teacher: str = ""
+    peaks: Mapping[str, float] = field(default_factory=dict)
     data: str = "--download"
 
     @cached_property
     def recipes(self) -> dict[str, Recipe]:
         """Every recipe by its model's name, the variants' last."""
         alike = {
-            name: self.base(model=model) for models in self.sizes.values() for name, model in models.items()
+            name: self._alike(size, model)
+            for size, models in self.sizes.items()
+            for name, model in models.items()
         }
         others = {
             name: replace(self.base(model=variant.model), train=variant.train)
             for name, variant in self.variants.items()
         }
         return alike | others
+
+    def _alike(self, size: str, model: Seq2SeqSpec) -> Recipe:
+        recipe = self.base(model=model)
+        if size not in self.peaks:
+            return recipe
+        schedule = recipe.train.schedule
+        assert isinstance(schedule, Cosine)
+        lower = replace(schedule, peak=self.peaks[size])
+        return replace(recipe, train=replace(recipe.train, schedule=lower))
 
     def twin(self, model: str) -> str:
         """The model that a variant is named after; of any other model, itself."""

@@ -25,13 +25,19 @@ def ablation_names() -> list[str]:
 
 
 def ablation(home: str) -> Table:
-    """A row for each training, with its scores, their mean, and how far that is ahead of two of the rows."""
+    """A row for each training that was made: its scores, their mean, and how far that is ahead of two rows.
+
+    The others stand in a note, with what they set.
+    """
     content = results().get(f"{ABLATION}{home}", {})
     tests = TESTS.get(home, {"test": "test"})
     pairs = {(pair["row"], pair["against"]): pair for pair in content.get("significance", ())}
-    rows = []
+    rows, others = [], []
     for name, row in recipes.ablation(home).items():
         runs = [run for run in content.get("runs", ()) if run.get("row") == name]
+        if not runs:
+            others.append(f"{name} ({_changed(row)})")
+            continue
         recipe = override(recipes.get(row.recipe), row.settings)
         assert isinstance(recipe, Recipe)
         rows.append(
@@ -56,6 +62,7 @@ def ablation(home: str) -> Table:
             "Ahead: by how much in the mean of the tests' BLEU, first seeds, with what 95% of paired "
             "resamples give and the probability of such a difference by chance. What to take is chosen by "
             "the validation set.",
+            *([f"{NOT_RUN.capitalize()}: {'; '.join(others)}."] if others else []),
             made(content),
             *(
                 f"{run['row']}, seed {run['seed']}, failed: {run['failed']}."
