@@ -27,8 +27,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainings import Job, machine
-
 from litetransformer import recipes
 from litetransformer.core.cores import usable_cores
 from litetransformer.core.errors import InputError
@@ -41,7 +39,9 @@ METRIC = "sacrebleu"
 
 def part(given: argparse.Namespace, recipe_name: str) -> dict[str, Any]:
     """One run, inside its process: scores and seconds by phase."""
+    # Not above: processes that tokenise begin with what this file imports.
     import torch
+    from trainings import Job, machine
 
     from litetransformer.data.catalog import resolve
     from litetransformer.data.corpus import read_pairs
@@ -59,7 +59,8 @@ def part(given: argparse.Namespace, recipe_name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         began = time.time()
-        prepare(recipe, folder, workers=usable_cores())
+        parts = Parts()
+        prepare(recipe, folder, workers=usable_cores(), progress=parts)
         seconds["preparing"], began = time.time() - began, time.time()
         progress = train_translator(recipe, folder, device=device, report=Report(folder, quiet=True))
         seconds["training"], began = time.time() - began, time.time()
@@ -77,6 +78,7 @@ def part(given: argparse.Namespace, recipe_name: str) -> dict[str, Any]:
     return {
         "scores": scores,
         "seconds_by_phase": {name: round(value, 2) for name, value in seconds.items()},
+        "seconds_of_preparing": parts.seconds,
         "seconds_to_first_line_of_the_log": None if first is None else round(first - given.began, 2),
         "seconds_in_all": round(sum(seconds.values()), 2),
         "updates": progress.update,
@@ -84,6 +86,20 @@ def part(given: argparse.Namespace, recipe_name: str) -> dict[str, Any]:
         "machine": machine(device),
         "torch": torch.__version__,
     }
+
+
+class Parts:
+    """The seconds that each part of a preparation took, as it is told of them."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._part, self._began = "", time.time()
+
+    def __call__(self, part: str, rows: int, total: int | None) -> None:
+        if part != self._part:
+            if self._part:
+                self.seconds[self._part] = round(time.time() - self._began, 2)
+            self._part, self._began = part, time.time()
 
 
 def quality(reference: str, results: Path) -> tuple[float, str]:

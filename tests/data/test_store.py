@@ -11,6 +11,7 @@ import pytest
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.tokens import EOS
+from litetransformer.data import tokenise
 from litetransformer.data.store import INDEX, TokenStore, write_sides, write_store
 
 
@@ -77,7 +78,8 @@ def test_text_of_which_nothing_is_left_is_refused_and_leaves_no_store(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [2, 3, 7])
-def test_any_number_of_workers_writes_the_same_bytes(tmp_path, tokenizer, text, workers):
+def test_any_number_of_workers_writes_the_same_bytes(tmp_path, tokenizer, text, workers, monkeypatch):
+    monkeypatch.setattr(tokenise, "CHUNK", 300)
     pairs = list(zip(text(9001, 2, 3), text(9001, 3, 3), strict=True))
     seen = []
     for count in (1, workers):
@@ -117,10 +119,27 @@ def test_an_error_in_the_text_leaves_no_store_and_an_older_one_is_gone(store, to
         TokenStore(store.folder)
 
 
-def test_an_error_in_a_worker_reaches_the_caller(tmp_path, tokenizer):
+def test_an_error_in_a_worker_reaches_the_caller(tmp_path, tokenizer, monkeypatch):
+    monkeypatch.setattr(tokenise, "CHUNK", 1)
     with pytest.raises(InputError, match="surrogate"):
-        write_store(tmp_path, [("a", "\ud800")], tokenizer, tokenizer, workers=2)
+        write_store(tmp_path, [("a", "b")] * 9 + [("a", "\ud800")], tokenizer, tokenizer, workers=2)
     assert bytes_of(tmp_path) == {}
+
+
+def test_a_little_text_is_tokenised_without_starting_processes(tmp_path, tokenizer, monkeypatch):
+    started = []
+
+    def pool(workers, *_, **__):
+        started.append(workers)
+        raise InputError("started")
+
+    monkeypatch.setattr(tokenise, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr(tokenise, "CHUNK", 10)
+    assert len(write_store(tmp_path, [("a", "b")] * 40, tokenizer, tokenizer, workers=9)) == 40
+    for rows, workers in ((41, 2), (120, 3), (1000, 9)):
+        with pytest.raises(InputError, match="started"):
+            write_store(tmp_path, [("a", "b")] * rows, tokenizer, tokenizer, workers=9)
+        assert started.pop() == workers
 
 
 def test_no_workers_is_refused(tmp_path, tokenizer):
@@ -131,6 +150,7 @@ def test_no_workers_is_refused(tmp_path, tokenizer):
 KILLED = """
 import sys, time
 from pathlib import Path
+from litetransformer.data import tokenise
 from litetransformer.data.store import write_store
 from litetransformer.data.tokenizer import load_tokenizer
 

@@ -280,6 +280,8 @@ def test_a_speedrun_takes_the_time_of_two_whole_runs(translation, texts, tmp_pat
         assert set(run["scores"]) == {"valid", "test"}
         assert run["seconds_in_all"] == pytest.approx(sum(run["seconds_by_phase"].values()), abs=0.1)
         assert set(run["seconds_by_phase"]) == {"importing", "preparing", "training", "validating"}
+        assert {"learning the vocabulary", "train", "valid"} <= set(run["seconds_of_preparing"])
+        assert sum(run["seconds_of_preparing"].values()) <= run["seconds_by_phase"]["preparing"] + 0.1
         assert not run["reached"]
 
 

@@ -24,6 +24,8 @@ from litetransformer.data.tokenizer import Tokenizer
 
 CHUNK = 2000
 """Rows handed to a process at a time: enough to hide the hand-over, few enough to stay small in memory."""
+_CHUNKS_EACH = 4
+"""Chunks that a process is worth starting for, which takes as long as some; with large imports, longer."""
 
 Texts = Sequence[Sequence[str]]
 
@@ -80,7 +82,7 @@ def tokenise(
     `longest` counts EOS too; with None every row is kept, an empty one as its EOS. Before that, each side is
     cut to its number of tokens in `truncate`, if that is not 0. What `sampling` draws for a row depends on
     the row and its number, which counts the rows `before` these. At most a few chunks for each of `workers`
-    are in memory.
+    are in memory, and little text is tokenised without starting that many.
 
     Raises InputError where a tokenizer can't do what `sampling` asks for.
     """
@@ -93,15 +95,17 @@ def tokenise(
     reader = iter(rows)
     texts: Iterator[Texts] = iter(lambda: list(itertools.islice(reader, CHUNK)), [])
     chunks = zip(itertools.count(before, CHUNK), texts, strict=False)
-    if workers == 1:
-        yield from (_tokenise_chunk(work, *chunk) for chunk in chunks)
+    ahead = list(itertools.islice(chunks, _CHUNKS_EACH * workers))
+    workers, all_chunks = -(-len(ahead) // _CHUNKS_EACH), itertools.chain(ahead, chunks)
+    if workers <= 1:
+        yield from (_tokenise_chunk(work, *chunk) for chunk in all_chunks)
         return
     # A forked copy of a process with threads (PyTorch's, for one) can hang, so workers start afresh.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(work,))
     try:
         running: deque[Future[Chunk]] = deque()
-        for chunk in chunks:
+        for chunk in all_chunks:
             running.append(pool.submit(_tokenise_in_worker, *chunk))
             if len(running) > 2 * workers:
                 yield running.popleft().result()
