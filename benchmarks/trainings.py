@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,7 @@ def parser(description: str, systems: tuple[str, ...], out: str) -> argparse.Arg
         "--set", dest="settings", action="append", default=[], help="change a recipe's field"
     )
     options.add_argument("--together", type=int, default=1, help="trainings at a time")
+    options.add_argument("--beside", type=int, default=0, help="other trainings at a time, to be noted")
     options.add_argument("--seconds", type=float, default=float("inf"), help="wait no longer for results")
     options.add_argument("--again", action="store_true", help="make runs that the file has already, too")
     options.add_argument("--keep", type=Path, help="folder to leave the models of the first seed in")
@@ -167,18 +168,13 @@ def _make(
     rows: Mapping[str, Row],
 ) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    runs = (read_json(options.out) if options.out.is_file() else {}).get("runs", [])
+    names = lacking(options.out, options.systems, options.seeds, options.settings, rows, again=options.again)
     jobs = [
-        _job(name, rows.get(name), seed, options, device)
-        for seed in options.seeds
-        for name in options.systems
+        replace(job, data=options.data, device=device, prepared=options.prepared, runs=options.runs)
+        for job in names
     ]
-    digests = {job: job.digest() for job in jobs}
-    have = {(*_called(run), run.get("recipe_digest")) for run in runs if not run.get("failed")}
-    if not options.again:
-        jobs = [job for job in jobs if (job.name, job.seed, digests[job]) not in have]
     began = time.monotonic()
-    with _shared_gpu(options.together, device), _finished(jobs, measure, options.together) as finished:
+    with shared_gpu(options.together, device), _finished(jobs, measure, options.together) as finished:
         for _ in jobs:
             left = options.seconds - (time.monotonic() - began)
             try:
@@ -192,11 +188,11 @@ def _make(
                 **{key: value for key in ("row", "teacher") if (value := getattr(job, key))},
                 "seed": job.seed,
                 "settings": list(job.settings),
-                "recipe_digest": digests[job],
+                "recipe_digest": job.digest(),
                 "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
                 "machine": machine(device),
                 "torch": torch.__version__,
-                "trainings_at_a_time": options.together,
+                "trainings_at_a_time": options.together + options.beside,
                 **result,
             }
             told = result.get("failed") or json.dumps(result["scores"])
@@ -245,9 +241,24 @@ def _arguments(options: argparse.Namespace, runs: list[dict[str, Any]]) -> str:
     return " ".join([*words, *(f"--set {setting}" for setting in options.settings)])
 
 
-def _job(name: str, row: Row | None, seed: int, options: argparse.Namespace, device: str) -> Job:
-    given = tuple(options.settings)
-    job = Job(name, seed, given, options.data, device, options.prepared, options.runs)
+def lacking(
+    out: Path,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    settings: Sequence[str],
+    rows: Mapping[str, Row],
+    *,
+    again: bool = False,
+) -> list[Job]:
+    """The trainings that the file `out` doesn't have, on the CPU and without data; with `again`, all."""
+    runs = (read_json(out) if out.is_file() else {}).get("runs", [])
+    have = {(*_called(run), run.get("recipe_digest")) for run in runs if not run.get("failed")}
+    jobs = [_job(name, rows.get(name), seed, tuple(settings)) for seed in seeds for name in names]
+    return [job for job in jobs if again or (job.name, job.seed, job.digest()) not in have]
+
+
+def _job(name: str, row: Row | None, seed: int, given: tuple[str, ...]) -> Job:
+    job = Job(name, seed, given, Path(), "cpu")
     if row is None:
         return job
     return replace(
@@ -370,7 +381,7 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _shared_gpu(together: int, device: str) -> Iterator[None]:
+def shared_gpu(together: int, device: str) -> Iterator[None]:
     """NVIDIA's MPS, in a folder of its own, while trainings share a GPU; unless one is there already."""
     if together == 1 or device != "cuda" or "CUDA_MPS_PIPE_DIRECTORY" in os.environ:
         yield

@@ -1,0 +1,244 @@
+"""The trainings of docs/results/ that are not there yet: all of them, in order, several at a time.
+
+    python benchmarks/everything.py --data FOLDER [--only PATTERN …] [--list]
+        [--together 9] [--seconds 1200] [--runs runs/everything]
+
+FOLDER has the sets as they are unpacked: multi30k, tatoeba_deen and techdocs_deen, canlaw_enfr, aeslc, cnndm,
+lm/ptb and lm/kyotowiki_en. What stands first in the list is worth most: recipes beyond the paper beside the
+paper's own, then systems at equal mult-adds by the first seed, language models and summaries, and further
+seeds of the smallest models. `--only` takes patterns of a line of `--list`, such as 'ablation multi30k-*'.
+
+Each training is a call of the program that its line names, so that its results are what that program alone
+would write. They share a GPU under NVIDIA's MPS. Stopped by --seconds, Ctrl-C or SIGTERM, they save, and the
+next call goes on in the same --runs; translations are compared at the end, those of earlier calls included.
+"""
+
+import argparse
+import contextlib
+import fnmatch
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trainings import lacking, shared_gpu
+from translation import SIZES
+
+from litetransformer import recipes
+
+HERE = Path(__file__).parent
+PLACES = {
+    "multi30k-de-en": "multi30k",
+    "multi30k-en-de": "multi30k",
+    "multi30k-en-fr": "multi30k",
+    "aeslc": "aeslc",
+    "cnndm39k": "cnndm",
+    "ptb": "lm/ptb",
+    "kyotowiki": "lm/kyotowiki_en",
+}
+"""The folder of each set that has one to itself."""
+LANGUAGE_MODELS = ("ptb", "kyotowiki")
+SUMMARIES = ("aeslc", "cnndm39k")
+SEEDS = (1, 2, 3)
+ENDING_SECONDS = 20.0
+"""How long a training may take to save when it is stopped."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training: the program that makes it, the set, the row or model, and the seed."""
+
+    program: str
+    home: str
+    name: str
+    seed: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.program} {self.home} {self.name} seed {self.seed}"
+
+    @property
+    def results(self) -> str:
+        """The file that the training is noted in."""
+        return f"ablation-{self.home}.json" if self.program == "ablation" else f"{self.home}.json"
+
+    @property
+    def asked(self) -> str:
+        """What the program calls it."""
+        return self.name if self.program == "ablation" else f"{self.home}/{self.name}"
+
+
+def tasks() -> list[Task]:
+    """All of them, what is worth most first."""
+    families = recipes.families()
+    beyond = [Task("ablation", home, row) for row in ("plus", "paper") for home in families]
+    sizes = {
+        size: int(size.removesuffix("M"))
+        for home, family in families.items()
+        for size in SIZES.get(home, family.sizes)
+    }
+    compared = [
+        Task("translation", home, model)
+        for size in sorted(sizes, key=lambda size: sizes[size])
+        for home, family in families.items()
+        if size in SIZES.get(home, family.sizes)
+        for model in family.sizes[size]
+    ]
+    others = [
+        Task(program, home, name.removeprefix(f"{home}/"))
+        for program, homes in (("language_models", LANGUAGE_MODELS), ("summarization", SUMMARIES))
+        for home in homes
+        for name in recipes.names()
+        if name.startswith(f"{home}/")
+    ]
+    smallest = [
+        Task("translation", home, model, seed)
+        for seed in SEEDS[1:]
+        for home, family in families.items()
+        for model in next(iter(family.sizes.values()))
+    ]
+    small_text = [replace(task, seed=seed) for seed in SEEDS[1:] for task in others if task.home == "ptb"]
+    more = [
+        Task("ablation", home, row, seed)
+        for seed in SEEDS[1:]
+        for row in ("plus", "paper")
+        for home in families
+    ]
+    rest = [Task("ablation", home, row) for home in families for row in recipes.ablation(home)]
+    return list(dict.fromkeys([*beyond, *compared, *others, *smallest, *small_text, *more, *rest]))
+
+
+def command(task: Task, given: argparse.Namespace) -> list[str]:
+    """The words that make `task` and leave its comparison to later."""
+    return [
+        *_program(task, given),
+        *("--seeds", str(task.seed), "--systems", task.asked, "--beside", str(given.together - 1)),
+        *("--prepared", str(given.runs / "prepared"), "--runs", str(given.runs / "runs"), "--compare-later"),
+    ]
+
+
+def _program(task: Task, given: argparse.Namespace) -> list[str]:
+    words = [sys.executable, str(HERE / f"{task.program}.py"), task.home]
+    words += ["--data", str(given.data / PLACES.get(task.home, ""))]
+    words += ["--out", str(given.results / task.results)]
+    if task.program in ("ablation", "translation"):
+        words += ["--keep-hypotheses", str(given.runs / "hypotheses")]
+    return words + [word for setting in given.settings for word in ("--set", setting)]
+
+
+def wanted(given: argparse.Namespace) -> list[Task]:
+    """The tasks that were asked for and whose results are not there."""
+    found = [
+        task
+        for task in tasks()
+        if not given.only or any(fnmatch.fnmatch(str(task), one) for one in given.only)
+    ]
+    return [task for task in found if _lacks(task, given)]
+
+
+def _lacks(task: Task, given: argparse.Namespace) -> bool:
+    rows = recipes.ablation(task.home) if task.program == "ablation" else {}
+    file = given.results / task.results
+    return bool(lacking(file, [task.asked], [task.seed], given.settings, rows))
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[list[int]]:
+    """A list that holds the first SIGINT or SIGTERM once it has come."""
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def make(waiting: Sequence[Task], given: argparse.Namespace) -> tuple[list[Task], list[Task], int]:
+    """Run tasks, `given.together` at a time; those that were made, those that were not, and a signal or 0."""
+    logs = given.runs / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    left, running, made, failed = list(waiting), {}, [], []
+    began = time.monotonic()
+    with _stopped_by_signals() as came:
+        while (left or running) and not came and time.monotonic() - began < given.seconds:
+            while left and len(running) < given.together:
+                task = left.pop(0)
+                with (logs / f"{str(task).replace(' ', '-')}.log").open("ab") as log:
+                    # A group of its own: Ctrl-C is for this program, which tells the others.
+                    process = subprocess.Popen(
+                        command(task, given), stdout=log, stderr=log, start_new_session=True
+                    )
+                running[process] = (task, time.monotonic())
+            time.sleep(0.2)
+            for process in [process for process in running if process.poll() is not None]:
+                task, started = running.pop(process)
+                # A program may note what went wrong, and end well.
+                broken = process.returncode or _lacks(task, given)
+                (failed if broken else made).append(task)
+                told = f"failed, see {logs}" if broken else "done"
+                seconds = time.monotonic() - started
+                print(f"{task}: {told}, {seconds:.0f} s; {len(left) + len(running)} left", flush=True)
+        _end(list(running))
+    return made, [*failed, *(task for task, _ in running.values()), *left], came[0] if came else 0
+
+
+def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    for process in processes:
+        process.terminate()
+    last = time.monotonic() + ENDING_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.0, last - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def compare(made: Sequence[Task], given: argparse.Namespace) -> None:
+    """Add the comparisons of what was made, and of what earlier calls have left the translations of."""
+    for task in {(task.program, task.home): task for task in made}.values():
+        if task.program in ("ablation", "translation"):
+            words = [*_program(task, given), "--seconds", "0", "--seeds", "1", "--systems", task.asked]
+            subprocess.run(words, check=False, stdout=subprocess.DEVNULL)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    options.add_argument("--only", nargs="+", help="patterns of lines of --list")
+    options.add_argument("--list", action="store_true", help="print what is lacking, and make nothing")
+    options.add_argument("--together", type=int, default=9, help="trainings at a time")
+    options.add_argument("--seconds", type=float, default=float("inf"), help="stop then, and save")
+    options.add_argument("--runs", type=Path, default=Path("runs/everything"), help="folder to go on in")
+    options.add_argument("--results", type=Path, default=Path("docs/results"), help="folder of the results")
+    options.add_argument(
+        "--set", dest="settings", action="append", default=[], help="change a recipe's field"
+    )
+    given = options.parse_args(arguments)
+    if given.together < 1:
+        options.error("--together: must be 1 or more")
+    waiting = wanted(given)
+    if given.list:
+        print("\n".join(map(str, waiting)))
+        return 0
+    print(f"{len(waiting)} trainings, {given.together} at a time", flush=True)
+    import torch
+
+    with shared_gpu(given.together, "cuda" if torch.cuda.is_available() else "cpu"):
+        made, undone, number = make(waiting, given)
+    if undone:
+        print(f"{len(undone)} undone; the same command goes on", flush=True)
+    if number:
+        return 128 + number
+    compare(made, given)
+    return 1 if undone and given.seconds == float("inf") else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

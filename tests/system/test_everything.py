@@ -1,0 +1,114 @@
+"""The program that makes what the results lack: what it lists, what it runs, and how it is stopped."""
+
+import importlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from litetransformer import recipes
+
+PAIR = ["translation multi30k-de-en lite-160 seed 1", "translation multi30k-de-en transformer-120 seed 1"]
+SETTINGS = (
+    *("model.dim=16", "vocabulary.size=330", "train.batch_tokens=512", "train.schedule.warmup=1"),
+    "search.longest=8",
+)
+
+
+@pytest.fixture
+def everything(programs):
+    return importlib.import_module("everything")
+
+
+@pytest.fixture
+def place(texts, tmp_path):
+    """A folder of sets, with a small one in the place of Multi30k."""
+    shutil.copytree(texts, tmp_path / "sets/multi30k")
+    return tmp_path
+
+
+def words_of(place, *more, updates=2):
+    words = ["--data", place / "sets", "--results", place / "results", "--runs", place / "runs", *more]
+    for setting in (*SETTINGS, f"train.updates={updates}"):
+        words += ["--set", setting]
+    return list(map(str, words))
+
+
+def test_every_recipe_of_a_comparison_is_made_and_what_is_worth_most_first(everything):
+    tasks = everything.tasks()
+    assert len(set(tasks)) == len(tasks)
+    assert {task.name for task in tasks[:6]} == {"plus"}
+    named = {(task.program, task.asked) for task in tasks}
+    for home, family in recipes.families().items():
+        assert {("ablation", row) for row in recipes.ablation(home)} <= named
+        smallest = next(iter(family.sizes))
+        for size in everything.SIZES.get(home, family.sizes):
+            for model in family.sizes[size]:
+                seeds = {task.seed for task in tasks if task.asked == f"{home}/{model}"}
+                assert seeds == ({1, 2, 3} if size == smallest else {1})
+    for home in (*everything.LANGUAGE_MODELS, *everything.SUMMARIES):
+        own = {name for name in recipes.names() if name.startswith(f"{home}/")}
+        assert own <= {asked for _, asked in named}
+
+
+def test_only_what_is_lacking_and_asked_for_is_listed(everything, place, capsys):
+    assert everything.main(words_of(place, "--list", "--only", *PAIR)) == 0
+    assert capsys.readouterr().out.splitlines() == sorted(PAIR, reverse=True)
+    assert everything.main(words_of(place, "--list", "--only", "ablation multi30k-?r-* *")) == 0
+    assert capsys.readouterr().out == "\n"
+    with pytest.raises(SystemExit):
+        everything.main(words_of(place, "--together", "0"))
+    assert "--together: must be 1 or more" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_trainings_are_made_side_by_side_and_compared_at_the_end(everything, place, capsys):
+    assert everything.main(words_of(place, "--together", "2", "--only", *PAIR)) == 0
+    assert "2 trainings, 2 at a time" in capsys.readouterr().out
+    facts = json.loads((place / "results/multi30k-de-en.json").read_text())
+    assert [run["system"].partition("/")[2] for run in facts["runs"]] == ["lite-160", "transformer-120"]
+    assert {run["trainings_at_a_time"] for run in facts["runs"]} == {2}
+    assert {pair["split"] for pair in facts["significance"]} == {"test"}
+    assert everything.main(words_of(place, "--only", *PAIR)) == 0
+    assert "0 trainings" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_trainings_that_fail_are_named_and_the_next_call_makes_them(everything, place, capsys, monkeypatch):
+    command = everything.command
+    damage = {"lite-160": ["--set", "vocabulary.size=9"], "transformer-120": ["--no-such-option"]}
+    words = words_of(place, "--together", "1", "--only", *PAIR)
+    # That of one alone, and what its program notes: that there is too little text for the other.
+    monkeypatch.setattr(
+        everything, "command", lambda task, given: [*command(task, given), *damage[task.name]]
+    )
+    assert everything.main(words) == 1
+    told = capsys.readouterr().out
+    assert told.count("failed, see") == 2
+    assert "2 undone; the same command goes on" in told
+    monkeypatch.undo()
+    assert everything.main(words) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_it_stops_all_trainings_which_save(place, number):
+    program = Path(__file__).parents[2] / "benchmarks/everything.py"
+    words = words_of(place, "--together", "2", "--only", *PAIR, updates=100_000)
+    process = subprocess.Popen([sys.executable, program, *words], stdout=subprocess.DEVNULL)
+    runs = place / "runs/runs"
+    deadline = time.monotonic() + 120
+    while len(list(runs.glob("*/log.jsonl"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    assert len(list(runs.glob("*/checkpoints/*"))) >= 2
+    own = str(place).encode()
+    commands = (path / "cmdline" for path in Path("/proc").iterdir() if path.name.isdigit())
+    assert not [path for path in commands if path.exists() and own in path.read_bytes()]
