@@ -340,6 +340,47 @@ def test_without_results_a_comparison_claims_nothing(own_results):
     assert tables.table("length-canlaw-en-fr").rows == ()
 
 
+def test_beside_what_was_published_stands_the_row_that_validation_chooses(own_results):
+    def run(row, seed, valid, test):
+        value = {"sacrebleu": test, "paper": test + 0.25}
+        tests = dict.fromkeys(("test", "test_2017_flickr", "test_2017_mscoco"), value)
+        scores = {"valid": {"sacrebleu": valid}, **tests}
+        return {"system": "multi30k-en-de/lite-160-plus", "row": row, "seed": seed, "scores": scores}
+
+    runs = [
+        *(run("plus", seed, 42.0, 50.0) for seed in (1, 2)),
+        *(run("plus-ema-0", seed, 43.0, 40.0 + seed) for seed in (1, 2)),
+        run("base", 1, 44.0, 45.0),
+        {**run("plus", 3, 0.0, 0.0), "failed": "the loss is not finite", "scores": {}},
+    ]
+    (own_results / "ablation-multi30k-en-de.json").write_text(json.dumps({"machine": "one", "runs": runs}))
+    results.results.cache_clear()
+    table = tables.table("published")
+    assert [row[:4] for row in table.rows] == [
+        ("Multi30k En-De", "a Transformer, published", "2.6M", "41.0"),
+        ("Multi30k En-De", "Lite, plus-ema-0", "2.99M", "41.8 (41.5)"),
+        ("Multi30k En-Fr", "a Transformer, published", "2.6M", "61.8"),
+        ("Multi30k En-Fr", "Lite, plus", "not run", "not run"),
+    ]
+    assert table.notes[1:] == ("one.",)
+
+
+def test_a_speedrun_says_what_it_took_and_whether_it_reached_its_quality(own_results):
+    assert tables.table("speedrun").rows == ()
+    assert tables.table("speedrun").notes[-1] == "not run."
+    phases = {"importing": 1.0, "preparing": 2.0, "training": 3.0, "validating": 4.0}
+    run = {"seconds_in_all": 10.0, "seconds_by_phase": phases, "updates": 5000, "scores": {"valid": 42.25}}
+    starts = [{"start": "cold", "reached": True, **run}, {"start": "warm", "reached": False, **run}]
+    facts = {"machine": "one", "date": "a day", "command": "a command"}
+    facts["rows"] = [{"recipe": "a/b", "reach": 42.5, "starts": starts}]
+    (own_results / "speedrun.json").write_text(json.dumps(facts))
+    results.results.cache_clear()
+    table = tables.table("speedrun")
+    assert table.rows[0] == ("a/b", "cold", "10", "1", "2", "3", "4", "5,000", "42.2", "42.5")
+    assert table.rows[1][-1] == "42.5, missed"
+    assert table.notes[-1] == "one · a day · a command."
+
+
 def test_every_family_of_recipes_has_its_tables():
     for home in recipes.families():
         assert {f"comparison-{home}", f"length-{home}"} <= set(tables.names())

@@ -10,10 +10,11 @@ from litetransformer.tables.compression import compression
 from litetransformer.tables.measured import RESULTS, measured_table
 from litetransformer.tables.paper import PAPER, paper_table
 from litetransformer.tables.preparing import planning, preparing
+from litetransformer.tables.published import published
 from litetransformer.tables.reproduce import reproduce
 from litetransformer.tables.shipped import shipped, shipped_making, shipped_tests
 from litetransformer.tables.specialisation import specialisation
-from litetransformer.tables.speed import cpu_training, training_speed
+from litetransformer.tables.speed import cpu_training, speedrun, training_speed
 from litetransformer.tables.table import Table
 from litetransformer.tables.windowed_sum import windowed_sum
 
@@ -29,6 +30,8 @@ _OWN_FORM = {
     "shipped-tests": shipped_tests,
     "shipped-making": shipped_making,
     "reproduce": reproduce,
+    "published": published,
+    "speedrun": speedrun,
     "training-speed": training_speed,
     "cpu-training": cpu_training,
     "windowed-sum": windowed_sum,

@@ -1,4 +1,4 @@
-"""Training speed, as benchmarks/training_speed.py and cpu_training.py measured it."""
+"""Training speed, as benchmarks/training_speed.py, cpu_training.py and speedrun.py measured it."""
 
 import statistics
 from typing import Any
@@ -70,3 +70,31 @@ def cpu_training() -> Table:
 
 def _spread(values: list[float]) -> str:
     return f"{statistics.median(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})"
+
+
+def speedrun() -> Table:
+    """A row for each run from raw text to a translation model: seconds in all and by phase, and BLEU."""
+    found = results().get("speedrun", {})
+    phases = ("importing", "preparing", "training", "validating")
+    rows = [
+        (
+            row["recipe"],
+            run["start"],
+            f"{run['seconds_in_all']:.0f}",
+            *(f"{run['seconds_by_phase'][phase]:.0f}" for phase in phases),
+            f"{run['updates']:,}",
+            f"{run['scores']['valid']:.1f}",
+            f"{row['reach']:.1f}" + ("" if run["reached"] else ", missed"),
+        )
+        for row in found.get("rows", ())
+        for run in row["starts"]
+    ]
+    return Table(
+        title="From raw text to the quality of the paper's recipe, seconds",
+        columns=("recipe", "start", "seconds", *phases, "updates", "validation BLEU", "to reach"),
+        rows=tuple(rows),
+        notes=(
+            "Cold: with no kernel compiled yet. To reach: what the paper's recipe has at its full budget.",
+            f"{found['machine']} · {found['date']} · {found['command']}." if found else f"{NOT_RUN}.",
+        ),
+    )
