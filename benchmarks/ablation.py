@@ -25,8 +25,9 @@ from typing import Any
 
 import torch
 from comparing import Draws, draws
+from jobs import Job
 from teaching import translations, usual_processes
-from trainings import Job, parser, run_folder, timed
+from trainings import parser, run_folder, timed
 from translation import SETS, made, measure, place
 
 from litetransformer import recipes

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from trainings import machine
+from machines import machine
 
 from litetransformer import recipes
 from litetransformer.compress import pack, size

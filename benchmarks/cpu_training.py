@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machines import machine
 from training_speed import Case, batches
-from trainings import machine
 
 from litetransformer.core.files import write_json
 from litetransformer.core.override import override

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import torch
-from trainings import machine
+from machines import machine
 
 from litetransformer.core.files import write_json
 from litetransformer.data.corpus import read_lines

@@ -24,7 +24,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trainings import lacking, shared_gpu
+from jobs import lacking
+from machines import shared_gpu
 from translation import SIZES
 
 from litetransformer import recipes

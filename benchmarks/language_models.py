@@ -13,7 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from trainings import Job, parser, run, run_folder, timed, trained
+from jobs import Job
+from trainings import parser, run, run_folder, timed, trained
 
 from litetransformer.data.corpus import read_lines
 from litetransformer.inspect.profile import profile

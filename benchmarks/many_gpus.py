@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machines import machine
 from training_speed import SMALL, Case, batch_of
-from trainings import machine
 
 from litetransformer.core.files import write_json
 from litetransformer.core.spec import from_json, to_json

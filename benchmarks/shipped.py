@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from trainings import machine
+from machines import machine
 
 from litetransformer.cli.options import device_for
 from litetransformer.compress import entropy

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import torch
-from trainings import machine
+from machines import machine
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import read_json, write_json

@@ -41,7 +41,8 @@ def part(given: argparse.Namespace, recipe_name: str) -> dict[str, Any]:
     """One run, inside its process: scores and seconds by phase."""
     # Not above: processes that tokenise begin with what this file imports.
     import torch
-    from trainings import Job, machine
+    from jobs import Job
+    from machines import machine
 
     from litetransformer.data.catalog import resolve
     from litetransformer.data.corpus import read_pairs

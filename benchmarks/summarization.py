@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from trainings import Job, parser, run, run_folder, timed, trained
+from jobs import Job
+from trainings import parser, run, run_folder, timed, trained
 
 from litetransformer.data.corpus import TextPairs, read_lines
 from litetransformer.data.references import references_in

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machines import machine
 from torch import Tensor
-from trainings import machine
 
 from litetransformer.core.files import read_json, write_json
 from litetransformer.core.tokens import EOS

@@ -11,103 +11,33 @@ import argparse
 import contextlib
 import datetime
 import fcntl
-import hashlib
 import json
 import multiprocessing
 import multiprocessing.connection
 import os
-import platform
 import shutil
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from jobs import Job, called, lacking
+from machines import machine, shared_gpu
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import read_json, write_json
-from litetransformer.core.override import override
-from litetransformer.core.spec import to_json
 from litetransformer.inspect.profile import Profile
-from litetransformer.recipes import Row, get
+from litetransformer.recipes import Row
 from litetransformer.tasks.record import RECORD
 from litetransformer.train.snapshot import Progress
 
-_LATER: dict[str, dict[str, Any]] = {
-    "train": {"consistency": 0.0, "ema_decay": 0.0},
-    "vocabulary": {"dropout": 0.0, "draws": 1},
-}
-"""Settings that recipes of older runs didn't have, with the values that change nothing."""
-
 WRITTEN = ("what", "command", "machine", "torch", "date", "data", "runs")
 """What `run` writes; whatever else a file holds stays in it."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training: a recipe by name, a seed, settings as for `--set`, and where the data are.
-
-    A file holds several trainings of one recipe where they are called by different rows. With `teacher`, the
-    name of a recipe, the training text is what that recipe's model makes of the sources. Of the settings,
-    those `given` are not the row's own but the command's.
-    """
-
-    system: str
-    seed: int
-    settings: tuple[str, ...]
-    data: Path
-    device: str
-    prepared: Path | None = None
-    runs: Path | None = None
-    row: str = ""
-    teacher: str = ""
-    given: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """What the training is called in its file, beside the seed."""
-        return self.row or self.system
-
-    def recipe(self) -> Any:
-        """The recipe of this job, without texts."""
-        return override(get(self.system), [*self.settings, f"train.seed={self.seed}"])
-
-    def digest(self) -> str:
-        """What stands for the recipe: a run of another one is another run."""
-        plain = _plain(replace(self.recipe(), expect=None))
-        return _digest([plain, self.taught_by().digest()] if self.teacher else plain)
-
-    def preparation(self) -> str:
-        """What stands for the tokens that this job reads: jobs of one name read the same."""
-        name, plain = self.system.partition("/")[0], _plain(self.recipe())
-        parts = [plain["data"], plain["vocabulary"], plain["train"].get("longest"), plain.get("block")]
-        if self.teacher:
-            parts.append(self.taught_by().digest())
-        return f"{name}-{_digest(parts)}"
-
-    def taught_by(self) -> "Job":
-        """The training of the teacher: that of its recipe as it stands, by the first seed."""
-        return replace(self, system=self.teacher, seed=1, settings=self.given, row="", teacher="")
-
-
-def _plain(recipe: Any) -> dict[str, Any]:
-    """The JSON of `recipe`, as it was before there were settings that it leaves alone."""
-    plain: dict[str, Any] = to_json(recipe)
-    for part, later in _LATER.items():
-        for name, value in later.items():
-            if plain[part].get(name) == value:
-                del plain[part][name]
-    return plain
-
-
-def _digest(plain: Any) -> str:
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def parser(description: str, systems: tuple[str, ...], out: str) -> argparse.ArgumentParser:
@@ -204,8 +134,8 @@ def _add(result: dict[str, Any], options: argparse.Namespace, about: dict[str, s
     """Write a run into the file, in the place of an earlier one; others may have written there meanwhile."""
     with _only_writer(options.out):
         facts = read_json(options.out) if options.out.is_file() else {}
-        runs = [run for run in facts.get("runs", []) if _called(run) != _called(result)] + [result]
-        runs.sort(key=lambda run: (run["system"], *_called(run)))
+        runs = [run for run in facts.get("runs", []) if called(run) != called(result)] + [result]
+        runs.sort(key=lambda run: (run["system"], *called(run)))
         written = {
             "what": about["what"],
             "command": f"python benchmarks/{program} {_arguments(options, runs)}",
@@ -234,50 +164,11 @@ def _only_writer(path: Path) -> Iterator[None]:
 def _arguments(options: argparse.Namespace, runs: list[dict[str, Any]]) -> str:
     """What makes all of `runs` again, those of earlier calls included."""
     seeds = sorted({run["seed"] for run in runs})
-    systems = list(dict.fromkeys(_called(run)[0] for run in runs))
+    systems = list(dict.fromkeys(called(run)[0] for run in runs))
     words = ["--data FOLDER", f"--out docs/results/{options.out.name}", "--seeds", *map(str, seeds)]
     if set(systems) != set(options.usual_systems):
         words += ["--systems", *systems]
     return " ".join([*words, *(f"--set {setting}" for setting in options.settings)])
-
-
-def lacking(
-    out: Path,
-    names: Sequence[str],
-    seeds: Sequence[int],
-    settings: Sequence[str],
-    rows: Mapping[str, Row],
-    *,
-    again: bool = False,
-) -> list[Job]:
-    """The trainings that the file `out` doesn't have, on the CPU and without data; with `again`, all."""
-    runs = (read_json(out) if out.is_file() else {}).get("runs", [])
-    have = {(*_called(run), run.get("recipe_digest")) for run in runs if not run.get("failed")}
-    jobs = [_job(name, rows.get(name), seed, tuple(settings)) for seed in seeds for name in names]
-    return [job for job in jobs if again or (job.name, job.seed, job.digest()) not in have]
-
-
-def _job(name: str, row: Row | None, seed: int, given: tuple[str, ...]) -> Job:
-    job = Job(name, seed, given, Path(), "cpu")
-    if row is None:
-        return job
-    return replace(
-        job, system=row.recipe, settings=(*row.settings, *given), row=name, teacher=row.teacher, given=given
-    )
-
-
-def _called(run: dict[str, Any]) -> tuple[str, int]:
-    """A run's name and seed: of those, a file has no two alike."""
-    return run.get("row", run["system"]), run["seed"]
-
-
-def machine(device: str) -> str:
-    """The name of the GPU, or of the CPU."""
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    facts = Path("/proc/cpuinfo")
-    name = facts.read_text().partition("model name")[2] if facts.exists() else platform.processor()
-    return name.partition("\n")[0].strip("\t :")
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:
@@ -378,22 +269,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     multiprocessing.connection.wait([parent.sentinel])
     os._exit(1)
-
-
-@contextlib.contextmanager
-def shared_gpu(together: int, device: str) -> Iterator[None]:
-    """NVIDIA's MPS, in a folder of its own, while trainings share a GPU; unless one is there already."""
-    if together == 1 or device != "cuda" or "CUDA_MPS_PIPE_DIRECTORY" in os.environ:
-        yield
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        place = {"CUDA_MPS_PIPE_DIRECTORY": f"{folder}/pipe", "CUDA_MPS_LOG_DIRECTORY": f"{folder}/log"}
-        for path in place.values():
-            Path(path).mkdir()
-        os.environ |= place
-        started = subprocess.run(["nvidia-cuda-mps-control", "-d"], check=False).returncode == 0
-        try:
-            yield
-        finally:
-            if started:
-                subprocess.run(["nvidia-cuda-mps-control"], input=b"quit -t 3\n", check=False)

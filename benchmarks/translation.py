@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from comparing import by_length, paired
-from trainings import Job, parser, run, run_folder, timed, trained
+from jobs import Job
+from trainings import parser, run, run_folder, timed, trained
 
 from litetransformer import recipes
 from litetransformer.data.catalog import resolve

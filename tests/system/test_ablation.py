@@ -178,10 +178,10 @@ def test_a_row_with_subword_dropout_trains_on_all_draws_and_scores(ablation, tex
 
 
 def test_settings_that_came_later_change_no_name_of_recipes_that_leave_them_alone():
-    trainings = importlib.import_module("trainings")
+    jobs = importlib.import_module("jobs")
 
     def job(*settings):
-        return trainings.Job(f"{HOME}/lite-160", 1, settings, Path("data"), "cpu")
+        return jobs.Job(f"{HOME}/lite-160", 1, settings, Path("data"), "cpu")
 
     def named(plain):
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

@@ -18,7 +18,7 @@ def benchmark(monkeypatch):
     known = set(sys.modules)
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield importlib.import_module("compression")
-    for name in {"compression", "trainings"} & (set(sys.modules) - known):
+    for name in {"compression", "machines"} & (set(sys.modules) - known):
         del sys.modules[name]
 
 
