@@ -109,8 +109,18 @@ def test_charts_are_drawn_with_every_curve_and_point(found, results):
 
     for draw in (lambda: computation_figure(found), lambda: tradeoff_figure(tradeoff(results))):
         assert render(".svg", draw) == render(".svg", draw)
-    shown = tradeoff_figure(tradeoff(results)).axes
-    labels = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in shown]
-    assert "Lite Transformer, measured here (≤ 2 seeds)" in labels[0]
-    assert "measured here: not run" in labels[1]
+    figure = tradeoff_figure(tradeoff(results))
+
+    def labels(legends):
+        return [text.get_text() for legend in legends if legend for text in legend.get_texts()]
+
+    # What all panels share stands below them, and in a panel only what is its own.
+    systems = ["Transformer", "LightConv", "Evolved Transformer", "Lite Transformer"]
+    forms = ["the paper", "measured here", "lowest to highest of several seeds"]
+    assert labels(figure.legends) == [*systems, *forms]
+    own = [labels([axes.get_legend()]) for axes in figure.axes]
+    assert own[0] == ["Lite Transformer, train.updates=10"]
+    assert own[1] == ["measured here: not run"]
+    assert own[-1] == []
+    assert labels(tradeoff_figure(tradeoff(None)).legends) == [*systems, "the paper"]
     assert len(computation_figure(found).axes) == 6

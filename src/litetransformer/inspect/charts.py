@@ -61,20 +61,20 @@ def tradeoff_figure(panels: Sequence[Panel]) -> "Figure":
     """Quality against mult-adds, a line a system: the paper's points hollow, those measured here filled."""
     columns = 3
     rows = -(-len(panels) // columns)
-    figure = new_figure(9.6, 3.0 * rows + 0.4)
+    figure = new_figure(9.6, 3.0 * rows + 0.6)
     for number, panel in enumerate(panels, 1):
         axes = figure.add_subplot(rows, columns, number)
         for system in dict.fromkeys(point.system for point in panel.paper):
             own = [point for point in panel.paper if point.system == system]
-            _points(axes, own, system, "o-", "paper", markerfacecolor="white")
+            _points(axes, own, "o-", markerfacecolor="white")
         for system, settings in dict.fromkeys((point.system, point.settings) for point in panel.measured):
             own = [point for point in panel.measured if (point.system, point.settings) == (system, settings)]
             own.sort(key=lambda point: point.mult_adds)
-            _points(axes, own, system, "D-", "measured here")
+            _points(axes, own, "D-", label=", ".join([_look(system)[1], *settings]) if settings else None)
             for point in own:
                 if point.seeds > 1:
                     span = ([point.score - (point.lowest or 0)], [(point.highest or 0) - point.score])
-                    colour = SYSTEMS.get(point.system, ("black", ""))[0]
+                    colour = _look(point.system)[0]
                     axes.errorbar([point.mult_adds], [point.score], yerr=span, color=colour, capsize=2)
         if not panel.measured:
             axes.plot([], [], " ", label="measured here: not run")
@@ -85,31 +85,46 @@ def tradeoff_figure(panels: Sequence[Panel]) -> "Figure":
             axes.invert_yaxis()
         axes.margins(y=0.12)
         axes.grid(linewidth=0.3)
-        axes.legend(fontsize=6.5, frameon=False, loc="lower right" if panel.paper else "best")
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(fontsize=6.5, frameon=False, loc="lower right" if panel.paper else "best")
+    _key(figure, panels)
     figure.subplots_adjust(
-        left=0.06, right=0.985, top=1 - 0.3 / (3 * rows), bottom=0.5 / (3 * rows), hspace=0.38, wspace=0.26
+        left=0.06, right=0.985, top=1 - 0.3 / (3 * rows), bottom=1.0 / (3 * rows), hspace=0.38, wspace=0.26
     )
     return figure
 
 
-def _points(
-    axes: "Axes", points: Sequence[Point], system: str, form: str, whose: str, **options: Any
-) -> None:
-    colour, name = SYSTEMS.get(system, ("black", system))
-    if whose != "paper":
-        name += f", {whose}{_seeds(max(point.seeds for point in points))}"
-        name += "".join(f", {setting}" for setting in points[0].settings)
+def _points(axes: "Axes", points: Sequence[Point], form: str, **options: Any) -> None:
     axes.plot(
         [point.mult_adds for point in points],
         [point.score for point in points],
         form,
-        color=colour,
+        color=_look(points[0].system)[0],
         markersize=4.5,
         linewidth=0.9,
-        label=name,
         **options,
     )
 
 
-def _seeds(count: int) -> str:
-    return f" (≤ {count} seeds)" if count > 1 else ""
+def _key(figure: "Figure", panels: Sequence[Panel]) -> None:
+    """What colours and forms mean, once for all panels: in a panel it would stand over points."""
+    from matplotlib.lines import Line2D
+
+    points = [point for panel in panels for point in (*panel.paper, *panel.measured)]
+    shown = [system for system in SYSTEMS if any(point.system == system for point in points)]
+    shown += sorted({point.system for point in points} - set(SYSTEMS))
+    lines = [Line2D([], [], color=colour, label=name) for colour, name in map(_look, shown)]
+    kinds: dict[str, dict[str, Any]] = {"the paper": {"marker": "o", "markerfacecolor": "white"}}
+    if any(panel.measured for panel in panels):
+        kinds["measured here"] = {"marker": "D"}
+    form: dict[str, Any] = {"color": "black", "linestyle": "", "markersize": 4.5}
+    lines += [Line2D([], [], label=name, **form, **kind) for name, kind in kinds.items()]
+    if any(point.seeds > 1 for point in points):
+        form = {"color": "black", "marker": "|", "markersize": 9, "linestyle": ""}
+        lines.append(Line2D([], [], label="lowest to highest of several seeds", **form))
+    figure.legend(handles=lines, loc="lower center", ncols=4, fontsize=8, frameon=False)
+
+
+def _look(system: str) -> tuple[str, str]:
+    """The colour and the name of a system."""
+    return SYSTEMS.get(system, ("black", system))
