@@ -5,17 +5,19 @@
 
 FOLDER has the sets as they are unpacked: multi30k, tatoeba_deen and techdocs_deen, canlaw_enfr, aeslc, cnndm,
 lm/ptb and lm/kyotowiki_en. What stands first in the list is worth most: recipes beyond the paper beside the
-paper's own, then systems at equal mult-adds by the first seed, language models and summaries, and further
-seeds of the smallest models. `--only` takes patterns of a line of `--list`, such as 'ablation multi30k-*'.
+paper's own; the smallest systems at equal mult-adds; language models and summaries; larger systems; further
+seeds; and the rest of the ablations. `--only` takes patterns of a line of `--list`: 'ablation multi30k-*'.
 
 Each training is a call of the program that its line names, so that its results are what that program alone
-would write. They share a GPU under NVIDIA's MPS. Stopped by --seconds, Ctrl-C or SIGTERM, they save, and the
-next call goes on in the same --runs; translations are compared at the end, those of earlier calls included.
+would write. They share a GPU under NVIDIA's MPS. Stopped by --seconds, Ctrl-C or SIGTERM, or left alone by
+this program's end, they save, and the next call goes on in the same --runs. At the end translations that were
+not compared yet are, those of earlier calls included.
 """
 
 import argparse
 import contextlib
 import fnmatch
+import os
 import signal
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from jobs import lacking
 from machines import shared_gpu
 from translation import SIZES
@@ -75,18 +78,14 @@ def tasks() -> list[Task]:
     """All of them, what is worth most first."""
     families = recipes.families()
     beyond = [Task("ablation", home, row) for row in ("plus", "paper") for home in families]
-    sizes = {
-        size: int(size.removesuffix("M"))
-        for home, family in families.items()
-        for size in SIZES.get(home, family.sizes)
-    }
     compared = [
-        Task("translation", home, model)
-        for size in sorted(sizes, key=lambda size: sizes[size])
+        (number, Task("translation", home, model))
         for home, family in families.items()
-        if size in SIZES.get(home, family.sizes)
+        for number, size in enumerate(SIZES.get(home, family.sizes))
         for model in family.sizes[size]
     ]
+    first = [task for number, task in compared if number == 0]
+    larger = [task for number, task in sorted(compared, key=lambda one: one[0]) if number]
     others = [
         Task(program, home, name.removeprefix(f"{home}/"))
         for program, homes in (("language_models", LANGUAGE_MODELS), ("summarization", SUMMARIES))
@@ -94,12 +93,7 @@ def tasks() -> list[Task]:
         for name in recipes.names()
         if name.startswith(f"{home}/")
     ]
-    smallest = [
-        Task("translation", home, model, seed)
-        for seed in SEEDS[1:]
-        for home, family in families.items()
-        for model in next(iter(family.sizes.values()))
-    ]
+    again = [replace(task, seed=seed) for seed in SEEDS[1:] for task in first]
     small_text = [replace(task, seed=seed) for seed in SEEDS[1:] for task in others if task.home == "ptb"]
     more = [
         Task("ablation", home, row, seed)
@@ -108,14 +102,14 @@ def tasks() -> list[Task]:
         for home in families
     ]
     rest = [Task("ablation", home, row) for home in families for row in recipes.ablation(home)]
-    return list(dict.fromkeys([*beyond, *compared, *others, *smallest, *small_text, *more, *rest]))
+    return list(dict.fromkeys([*beyond, *first, *others, *larger, *again, *small_text, *more, *rest]))
 
 
-def command(task: Task, given: argparse.Namespace) -> list[str]:
-    """The words that make `task` and leave its comparison to later."""
+def command(task: Task, given: argparse.Namespace, beside: int) -> list[str]:
+    """The words that make `task` while `beside` others are made, and leave its comparison to later."""
     return [
         *_program(task, given),
-        *("--seeds", str(task.seed), "--systems", task.asked, "--beside", str(given.together - 1)),
+        *("--seeds", str(task.seed), "--systems", task.asked, "--beside", str(beside), "--of-caller"),
         *("--prepared", str(given.runs / "prepared"), "--runs", str(given.runs / "runs"), "--compare-later"),
     ]
 
@@ -129,14 +123,13 @@ def _program(task: Task, given: argparse.Namespace) -> list[str]:
     return words + [word for setting in given.settings for word in ("--set", setting)]
 
 
-def wanted(given: argparse.Namespace) -> list[Task]:
-    """The tasks that were asked for and whose results are not there."""
-    found = [
+def chosen(given: argparse.Namespace) -> list[Task]:
+    """The tasks that were asked for, whether their results are there or not."""
+    return [
         task
         for task in tasks()
         if not given.only or any(fnmatch.fnmatch(str(task), one) for one in given.only)
     ]
-    return [task for task in found if _lacks(task, given)]
 
 
 def _lacks(task: Task, given: argparse.Namespace) -> bool:
@@ -147,11 +140,11 @@ def _lacks(task: Task, given: argparse.Namespace) -> bool:
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[list[int]]:
-    """A list that holds the first SIGINT or SIGTERM once it has come."""
+    """A list that holds the signals to end that have come."""
     came: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield came
@@ -160,33 +153,43 @@ def _stopped_by_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def make(waiting: Sequence[Task], given: argparse.Namespace) -> tuple[list[Task], list[Task], int]:
-    """Run tasks, `given.together` at a time; those that were made, those that were not, and a signal or 0."""
+def make(waiting: Sequence[Task], given: argparse.Namespace, came: Sequence[int]) -> tuple[int, int]:
+    """Run tasks, `given.together` at a time, until one of `came` has come; how many failed, and are left."""
     logs = given.runs / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    left, running, made, failed = list(waiting), {}, [], []
+    left, failed = list(waiting), 0
+    running: dict[subprocess.Popen[bytes], tuple[Task, float]] = {}
     began = time.monotonic()
-    with _stopped_by_signals() as came:
+    try:
         while (left or running) and not came and time.monotonic() - began < given.seconds:
             while left and len(running) < given.together:
+                beside = min(given.together, len(left) + len(running)) - 1
                 task = left.pop(0)
-                with (logs / f"{str(task).replace(' ', '-')}.log").open("ab") as log:
-                    # A group of its own: Ctrl-C is for this program, which tells the others.
-                    process = subprocess.Popen(
-                        command(task, given), stdout=log, stderr=log, start_new_session=True
-                    )
-                running[process] = (task, time.monotonic())
+                running[_started(command(task, given, beside), logs / _file(task))] = (task, time.monotonic())
             time.sleep(0.2)
             for process in [process for process in running if process.poll() is not None]:
                 task, started = running.pop(process)
+                _closed(process)
                 # A program may note what went wrong, and end well.
-                broken = process.returncode or _lacks(task, given)
-                (failed if broken else made).append(task)
-                told = f"failed, see {logs}" if broken else "done"
+                broken = process.returncode != 0 or _lacks(task, given)
+                failed += broken
+                told = f"failed, see {logs / _file(task)}" if broken else "done"
                 seconds = time.monotonic() - started
                 print(f"{task}: {told}, {seconds:.0f} s; {len(left) + len(running)} left", flush=True)
+    finally:
         _end(list(running))
-    return made, [*failed, *(task for task, _ in running.values()), *left], came[0] if came else 0
+    return failed, len(left) + len(running)
+
+
+def _file(task: Task) -> str:
+    return f"{str(task).replace(' ', '-')}.log"
+
+
+def _started(words: list[str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("ab") as out:
+        # A session of its own: Ctrl-C is for this program, which tells the others. They watch their input,
+        # which closes when this program ends, however that comes.
+        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True)
 
 
 def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
@@ -199,14 +202,35 @@ def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        _closed(process)
 
 
-def compare(made: Sequence[Task], given: argparse.Namespace) -> None:
-    """Add the comparisons of what was made, and of what earlier calls have left the translations of."""
-    for task in {(task.program, task.home): task for task in made}.values():
-        if task.program in ("ablation", "translation"):
-            words = [*_program(task, given), "--seconds", "0", "--seeds", "1", "--systems", task.asked]
-            subprocess.run(words, check=False, stdout=subprocess.DEVNULL)
+def _closed(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def compare(tasks: Sequence[Task], given: argparse.Namespace) -> bool:
+    """Compare what has translations newer than its last comparison; whether all ended well."""
+    good = True
+    for task in {(task.program, task.home): task for task in tasks}.values():
+        written = list((given.runs / "hypotheses" / task.home).glob("*.txt"))
+        stamp = given.runs / "compared" / task.results
+        last = stamp.stat().st_mtime if stamp.is_file() else 0.0
+        if not (given.results / task.results).is_file() or all(
+            file.stat().st_mtime < last for file in written
+        ):
+            continue
+        words = [*_program(task, given), "--seconds", "0", "--seeds", "1", "--systems", task.asked]
+        began = time.time()
+        if subprocess.run(words, check=False, stdout=subprocess.DEVNULL).returncode:
+            print(f"{task.program} {task.home}: not compared", flush=True)
+            good = False
+            continue
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.touch()
+        os.utime(stamp, (began, began))
+    return good
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -224,21 +248,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = options.parse_args(arguments)
     if given.together < 1:
         options.error("--together: must be 1 or more")
-    waiting = wanted(given)
+    if not (asked := chosen(given)):
+        options.error("--only: matches no line of --list")
+    waiting = [task for task in asked if _lacks(task, given)]
     if given.list:
-        print("\n".join(map(str, waiting)))
+        for task in waiting:
+            print(task)
         return 0
     print(f"{len(waiting)} trainings, {given.together} at a time", flush=True)
-    import torch
-
-    with shared_gpu(given.together, "cuda" if torch.cuda.is_available() else "cpu"):
-        made, undone, number = make(waiting, given)
-    if undone:
-        print(f"{len(undone)} undone; the same command goes on", flush=True)
-    if number:
-        return 128 + number
-    compare(made, given)
-    return 1 if undone and given.seconds == float("inf") else 0
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with _stopped_by_signals() as came, shared_gpu(given.together, device):
+        failed, left = make(waiting, given, came)
+    if failed or left:
+        print(f"{failed} failed, {left} left; the same command goes on", flush=True)
+    if came:
+        return 128 + came[0]
+    return 0 if compare(asked, given) and not failed else 1
 
 
 if __name__ == "__main__":

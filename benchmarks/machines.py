@@ -1,19 +1,21 @@
-"""The machine that a benchmark runs on: its name, and one GPU for several programs."""
+"""The machine that a benchmark runs on: its name, one GPU for several programs, and ends of processes."""
 
 import contextlib
 import os
 import platform
+import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-
-import torch
 
 
 def machine(device: str) -> str:
     """The name of the GPU, or of the CPU."""
     if device == "cuda":
+        import torch
+
         return torch.cuda.get_device_name()
     facts = Path("/proc/cpuinfo")
     name = facts.read_text().partition("model name")[2] if facts.exists() else platform.processor()
@@ -37,3 +39,14 @@ def shared_gpu(together: int, device: str) -> Iterator[None]:
         finally:
             if started:
                 subprocess.run(["nvidia-cuda-mps-control"], input=b"quit -t 3\n", check=False)
+
+
+def end_with_input() -> None:
+    """SIGTERM to this process when its input is closed, which a killed caller's is, too."""
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            os.read(0, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()

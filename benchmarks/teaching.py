@@ -13,10 +13,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from machines import end_with_input
 
 from litetransformer.core.cores import usable_cores
 from litetransformer.core.errors import InputError
@@ -131,21 +132,11 @@ def _tell(finished: Iterable[str], shards: dict[Path, list[str]], lacking: list[
         )
 
 
-def _end_with_parent() -> None:
-    """End this process when its input is closed, as the system does for a parent that was killed, too."""
-
-    def wait() -> None:
-        os.read(0, 1)
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-    # Ctrl-C reaches the whole process group; only the parent is to answer it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def main(arguments: list[str]) -> None:
     """One process: translate each shard that no other has taken, write the result beside it, and name it."""
-    _end_with_parent()
+    end_with_input()
+    # Ctrl-C reaches the whole process group; only the caller is to answer it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     from litetransformer.tasks.text_to_text import tokens_at_once
     from litetransformer.tasks.translator import load
 

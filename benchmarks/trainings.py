@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 from jobs import Job, called, lacking
-from machines import machine, shared_gpu
+from machines import end_with_input, machine, shared_gpu
 
 from litetransformer.core.errors import InputError
 from litetransformer.core.files import read_json, write_json
@@ -52,6 +52,7 @@ def parser(description: str, systems: tuple[str, ...], out: str) -> argparse.Arg
     )
     options.add_argument("--together", type=int, default=1, help="trainings at a time")
     options.add_argument("--beside", type=int, default=0, help="other trainings at a time, to be noted")
+    options.add_argument("--of-caller", action="store_true", help="end, and save, when the input is closed")
     options.add_argument("--seconds", type=float, default=float("inf"), help="wait no longer for results")
     options.add_argument("--again", action="store_true", help="make runs that the file has already, too")
     options.add_argument("--keep", type=Path, help="folder to leave the models of the first seed in")
@@ -79,6 +80,8 @@ def run(
     With `rows`, `options.systems` are names of rows. At the end `finish` is given what the file holds, and
     what it gives is added.
     """
+    if options.of_caller:
+        end_with_input()
     with tempfile.TemporaryDirectory() as temporary:
         options.prepared = options.prepared or Path(temporary)
         _make(options, measure, what=what, data=data, program=program, rows=rows or {})
@@ -131,10 +134,16 @@ def _make(
 
 
 def _add(result: dict[str, Any], options: argparse.Namespace, about: dict[str, str], program: str) -> None:
-    """Write a run into the file, in the place of an earlier one; others may have written there meanwhile."""
+    """Write a run into the file, in the place of an earlier one; others may have written there meanwhile.
+
+    One that failed takes the place of none that has scores.
+    """
     with _only_writer(options.out):
         facts = read_json(options.out) if options.out.is_file() else {}
-        runs = [run for run in facts.get("runs", []) if called(run) != called(result)] + [result]
+        others = [run for run in facts.get("runs", []) if called(run) != called(result)]
+        before = [run for run in facts.get("runs", []) if called(run) == called(result)]
+        good = [run for run in before if not run.get("failed")]
+        runs = others + (good if good and result.get("failed") else [result])
         runs.sort(key=lambda run: (run["system"], *called(run)))
         written = {
             "what": about["what"],
@@ -154,7 +163,7 @@ def _only_writer(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        # The folder itself, as a file beside the results would be one of them.
+        # The folder itself: a file beside the results would be packaged with them.
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     finally:

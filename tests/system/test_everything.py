@@ -1,5 +1,6 @@
 """The program that makes what the results lack: what it lists, what it runs, and how it is stopped."""
 
+import contextlib
 import importlib
 import json
 import shutil
@@ -59,11 +60,15 @@ def test_every_recipe_of_a_comparison_is_made_and_what_is_worth_most_first(every
 def test_only_what_is_lacking_and_asked_for_is_listed(everything, place, capsys):
     assert everything.main(words_of(place, "--list", "--only", *PAIR)) == 0
     assert capsys.readouterr().out.splitlines() == sorted(PAIR, reverse=True)
-    assert everything.main(words_of(place, "--list", "--only", "ablation multi30k-?r-* *")) == 0
-    assert capsys.readouterr().out == "\n"
-    with pytest.raises(SystemExit):
-        everything.main(words_of(place, "--together", "0"))
-    assert "--together: must be 1 or more" in capsys.readouterr().err
+    assert everything.main(words_of(place, "--list", "--only", "ablation multi30k-en-fr *")) == 0
+    assert set(map(str, everything.tasks())) > set(capsys.readouterr().out.splitlines())
+    for wrong, why in (
+        (("--together", "0"), "must be 1 or more"),
+        (("--only", "no such"), "matches no line"),
+    ):
+        with pytest.raises(SystemExit):
+            everything.main(words_of(place, *wrong))
+        assert why in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -81,34 +86,76 @@ def test_trainings_are_made_side_by_side_and_compared_at_the_end(everything, pla
 @pytest.mark.slow
 def test_trainings_that_fail_are_named_and_the_next_call_makes_them(everything, place, capsys, monkeypatch):
     command = everything.command
+    # The one notes that there is too little text, the other ends at once.
     damage = {"lite-160": ["--set", "vocabulary.size=9"], "transformer-120": ["--no-such-option"]}
-    words = words_of(place, "--together", "1", "--only", *PAIR)
-    # That of one alone, and what its program notes: that there is too little text for the other.
-    monkeypatch.setattr(
-        everything, "command", lambda task, given: [*command(task, given), *damage[task.name]]
-    )
+    words = words_of(place, "--together", "1", "--seconds", "300", "--only", *PAIR)
+    monkeypatch.setattr(everything, "command", lambda task, *of: [*command(task, *of), *damage[task.name]])
     assert everything.main(words) == 1
     told = capsys.readouterr().out
     assert told.count("failed, see") == 2
-    assert "2 undone; the same command goes on" in told
+    assert "2 failed, 0 left; the same command goes on" in told
     monkeypatch.undo()
     assert everything.main(words) == 0
+    facts = json.loads((place / "results/multi30k-de-en.json").read_text())
+    assert not [run for run in facts["runs"] if run.get("failed")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stopped_it_stops_all_trainings_which_save(place, number):
+def test_out_of_time_trainings_save_and_the_next_call_goes_on(everything, place, capsys):
+    words = words_of(place, "--together", "2", "--seconds", "12", "--only", *PAIR, updates=100_000)
+    for _ in range(2):
+        assert everything.main(words) == 0
+        assert "0 failed, 2 left" in capsys.readouterr().out
+    logs = list((place / "runs/runs").glob("*/log.jsonl"))
+    assert len(logs) == 2
+    assert all('"resume"' in log.read_text() for log in logs)
+
+
+@pytest.mark.slow
+def test_what_was_made_before_a_stop_is_compared_by_the_next_call(everything, place, monkeypatch):
+    def stopped(tasks, given):
+        raise KeyboardInterrupt
+
+    words = words_of(place, "--together", "2", "--only", *PAIR)
+    with monkeypatch.context() as patch:
+        patch.setattr(everything, "compare", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            everything.main(words)
+    path, calls = place / "results/multi30k-de-en.json", []
+    assert "significance" not in json.loads(path.read_text())
+    assert everything.main(words) == 0
+    assert json.loads(path.read_text())["significance"]
+    monkeypatch.setattr(everything.subprocess, "run", lambda *_, **__: calls.append(1))
+    assert everything.main(words) == 0
+    assert not calls
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_however_it_ends_all_trainings_save_and_end(place, number):
     program = Path(__file__).parents[2] / "benchmarks/everything.py"
     words = words_of(place, "--together", "2", "--only", *PAIR, updates=100_000)
     process = subprocess.Popen([sys.executable, program, *words], stdout=subprocess.DEVNULL)
     runs = place / "runs/runs"
-    deadline = time.monotonic() + 120
-    while len(list(runs.glob("*/log.jsonl"))) < 2:
+    wait(lambda: len(list(runs.glob("*/log.jsonl"))) == 2)
+    process.send_signal(number)
+    assert process.wait(60) == (-number if number == signal.SIGKILL else 128 + number)
+    wait(lambda: not started_with(str(place)))
+    assert len(list(runs.glob("*/checkpoints/*"))) >= 2
+
+
+def wait(done, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not done():
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    process.send_signal(number)
-    assert process.wait(60) == 128 + number
-    assert len(list(runs.glob("*/checkpoints/*"))) >= 2
-    own = str(place).encode()
-    commands = (path / "cmdline" for path in Path("/proc").iterdir() if path.name.isdigit())
-    assert not [path for path in commands if path.exists() and own in path.read_bytes()]
+
+
+def started_with(word):
+    """The processes that have `word` in their command."""
+    found = []
+    for path in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if path.name.isdigit() and word.encode() in (path / "cmdline").read_bytes():
+                found.append(path.name)
+    return found

@@ -97,6 +97,8 @@ def tokenise(
     chunks = zip(itertools.count(before, CHUNK), texts, strict=False)
     ahead = list(itertools.islice(chunks, _CHUNKS_EACH * workers))
     workers, all_chunks = -(-len(ahead) // _CHUNKS_EACH), itertools.chain(ahead, chunks)
+    # The chain drops them as they are done.
+    del ahead
     if workers <= 1:
         yield from (_tokenise_chunk(work, *chunk) for chunk in all_chunks)
         return
