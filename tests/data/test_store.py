@@ -163,6 +163,7 @@ def rows():
         yield "Das Haus", "ein Baum"
 
 if __name__ == "__main__":
+    tokenise.CHUNK = 300
     tokenizer = load_tokenizer(Path(sys.argv[1]))
     write_store(Path(sys.argv[2]), rows(), tokenizer, tokenizer, workers=int(sys.argv[3]))
 """

@@ -115,7 +115,8 @@ def test_a_budget_smaller_than_a_block_holds_one(store):
 
 
 @pytest.mark.parametrize("workers", [2, 3])
-def test_the_number_of_processes_changes_no_byte(tmp_path, workers):
+def test_the_number_of_processes_changes_no_byte(tmp_path, workers, monkeypatch):
+    monkeypatch.setattr("litetransformer.data.tokenise.CHUNK", 300)
     lines = some_lines(5000)
     one, several = store_of(lines, tmp_path / "one"), store_of(lines, tmp_path / "more", workers=workers)
     assert one.digest == several.digest

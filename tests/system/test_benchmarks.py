@@ -2,9 +2,12 @@
 
 import importlib
 import json
+import os
 import random
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,8 @@ SMALL = (
 )
 PAIR = ["multi30k-de-en/lite-160", "multi30k-de-en/transformer-120"]
 
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 pytestmark = pytest.mark.usefixtures("programs")
 
@@ -251,6 +256,47 @@ def test_several_calls_add_to_one_file_at_a_time(translation, tmp_path):
     assert "pairs" not in facts
     run(measure, PAIR, "--seconds", "0", finish=lambda facts: {"pairs": len(facts["runs"])})
     assert json.loads(out.read_text())["pairs"] == 2
+
+
+ADDING = """
+import sys, trainings
+from pathlib import Path
+folder, name = Path(sys.argv[1]), sys.argv[2]
+options = trainings.parser("", (), str(folder / "out.json"))
+systems = [f"multi30k-de-en/{name}"]
+words = ["--data", str(folder), "--seeds", *map(str, range(40)), "--systems", *systems]
+measure = lambda job: {"scores": {}}
+trainings.run(options.parse_args(words), measure, what="", data="", program="")
+"""
+
+
+def test_calls_side_by_side_lose_no_run(programs, tmp_path):
+    words = [sys.executable, "-c", ADDING, str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS)}
+    names = ("lite-160", "transformer-120")
+    started = [subprocess.Popen([*words, name], env=environment, stdout=subprocess.DEVNULL) for name in names]
+    assert [process.wait(60) for process in started] == [0, 0]
+    assert len(json.loads((tmp_path / "out.json").read_text())["runs"]) == 80
+
+
+def test_a_failure_takes_the_place_of_no_good_run(translation, tmp_path):
+    trainings, out = sys.modules["trainings"], tmp_path / "out.json"
+
+    def fail(job):
+        raise InputError("another run is writing here")
+
+    for measure in (lambda job: {"scores": {"test": {}}}, fail):
+        options = trainings.parser("", PAIR[:1], str(out))
+        options = options.parse_args(["--data", str(tmp_path), "--seeds", "1", "--again"])
+        trainings.run(options, measure, what="", data="", program="")
+        (run,) = json.loads(out.read_text())["runs"]
+        assert run["scores"] == {"test": {}}
+
+
+def test_processes_of_a_speedrun_that_tokenise_import_no_torch(programs):
+    words = "import speedrun, sys; sys.exit('torch' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS)}
+    assert subprocess.run([sys.executable, "-c", words], env=environment, check=False).returncode == 0
 
 
 def test_an_unknown_size_is_refused_with_those_there_are(translation, texts, capsys):

@@ -296,6 +296,14 @@ def test_within_a_size_models_cost_about_the_same_and_are_trained_alike(home):
                 assert family.recipes[model].model.dim % 8 == 0
 
 
+def test_wide_models_of_a_small_set_have_a_lower_peak():
+    peaks = {
+        model: recipes.get(f"multi30k-en-fr/{model}").train.schedule.peak
+        for model in ("transformer-120", "lite-240", "lite-320", "transformer-240")
+    }
+    assert list(peaks.values()) == [5e-3, 5e-3, 2.5e-3, 2.5e-3]
+
+
 def test_small_sets_are_compared_at_the_papers_three_sizes_of_five_systems():
     for home in ("multi30k-de-en", "multi30k-en-de", "multi30k-en-fr", "tatoeba-techdocs-de-en"):
         sizes = recipes.families()[home].sizes

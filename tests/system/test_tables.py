@@ -222,7 +222,7 @@ def test_every_row_of_the_results_has_its_own_command_and_what_it_took(own_resul
                 "m/a",
                 f"`{program} --seeds 1 2 --systems m/a`",
                 "GPU",
-                "2 × 30 s, 2 at a time",
+                "2 × 30 s, up to 2 at a time",
                 facts["date"],
             ),
             (
@@ -305,8 +305,8 @@ def test_a_comparison_has_every_system_by_size_and_lites_lead(own_results):
         "p_value": 0.001,
     }
     runs = [
-        *(run("lite-160", seed, **scored(50.0 + seed)) for seed in (1, 2)),
-        run("transformer-120", 1, **scored(49.0)),
+        *(run("lite-160", seed, **scored(50.0 + seed), date=f"2026-0{seed}") for seed in (1, 2)),
+        run("transformer-120", 1, **scored(49.0), machine="another", date="2026-03"),
         run("transformer-120", 2, failed="the loss is not finite"),
     ]
     content = {"machine": "a machine", "runs": runs, "significance": [pair]}
@@ -327,7 +327,10 @@ def test_a_comparison_has_every_system_by_size_and_lites_lead(own_results):
     ahead = cells("Lite ahead: test 2016")
     assert ahead["transformer-120"] == "1.8 (1.0 to 2.7), p = 0.001"
     assert (ahead["lite-160"], ahead["evolved-96"]) == ("–", "not run")
-    assert table.notes[1:] == ("a machine.", "transformer-120, seed 2, failed: the loss is not finite.")
+    assert table.notes[1:] == (
+        "a machine and another · 2026-01 to 2026-03.",
+        "transformer-120, seed 2, failed: the loss is not finite.",
+    )
     lengths = tables.table("length-multi30k-en-fr")
     assert lengths.columns == ("size", "model", "≤10 (1,200 lines)")
     assert lengths.rows == (("54M", "transformer-120", "49.0"), ("54M", "lite-160", "51.5"))

@@ -8,9 +8,9 @@ from typing import Any
 
 from litetransformer import recipes
 from litetransformer.core.override import override
-from litetransformer.tables.comparison import METRIC, TESTS, made
+from litetransformer.tables.comparison import METRIC, TESTS
 from litetransformer.tables.paper import count
-from litetransformer.tables.results import Measured, results
+from litetransformer.tables.results import Measured, made, results
 from litetransformer.tables.table import NOT_RUN, NOT_STATED, Table
 from litetransformer.tasks.recipe import Recipe
 from litetransformer.train.recipe import Training

@@ -6,7 +6,7 @@ from typing import Any
 
 from litetransformer import recipes
 from litetransformer.tables.paper import count
-from litetransformer.tables.results import measured, results
+from litetransformer.tables.results import made, measured, results
 from litetransformer.tables.table import NOT_RUN, NOT_STATED, Table
 
 COMPARISON, LENGTHS = "comparison-", "length-"
@@ -98,12 +98,6 @@ def _lead(pair: dict[str, Any] | None, against: bool) -> str:
         return NOT_RUN if against else NOT_STATED
     low, high = pair["lite_ahead_95"]
     return f"{pair['lite_ahead']:.1f} ({low:.1f} to {high:.1f}), p = {pair['p_value']:.3f}"
-
-
-def made(content: dict[str, Any]) -> str:
-    """By what, when and how a results file was made, as a note."""
-    facts = [str(content[key]) for key in ("machine", "date", "command") if key in content]
-    return f"{' · '.join(facts)}." if facts else f"{NOT_RUN}."
 
 
 def _failures(content: dict[str, Any]) -> Sequence[str]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from litetransformer.tables.results import measured, results
-from litetransformer.tables.table import NOT_RUN, Table
+from litetransformer.tables.results import made, measured, results
+from litetransformer.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,11 @@ def measured_table(name: str) -> Table:
         )
         for system in systems
     ]
-    facts = [str(content[key]) for key in ("machine", "date", "command") if key in content]
     return Table(
         title=described.title,
         columns=("model", "params", "all params", "mult-adds", *described.scores),
         rows=tuple(rows),
-        notes=(f"{' · '.join(facts)}." if facts else f"{NOT_RUN}.",),
+        notes=(made(content),),
     )
 
 

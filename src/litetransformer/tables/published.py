@@ -4,9 +4,9 @@ import statistics
 from typing import Any
 
 from litetransformer import recipes
-from litetransformer.tables.comparison import TESTS, made
+from litetransformer.tables.comparison import TESTS
 from litetransformer.tables.paper import count
-from litetransformer.tables.results import results
+from litetransformer.tables.results import made, results
 from litetransformer.tables.table import NOT_RUN, Table
 
 PUBLISHED = {"multi30k-en-de": (41.0, 33.4, 29.9), "multi30k-en-fr": (61.8, 53.5, 44.5)}

@@ -44,7 +44,7 @@ def _trainings(content: dict[str, Any], runs: Sequence[dict[str, Any]]) -> tuple
         took = f"{statistics.median(seconds):,.0f} s"
         took = f"{len(seconds)} × {took}" if len(seconds) > 1 else took
         together = max(run.get("trainings_at_a_time", 1) for run in runs)
-        took += f", {together} at a time" if together > 1 else ""
+        took += f", up to {together} at a time" if together > 1 else ""
     settings = runs[0].get("settings") or []
     return (
         " ".join([*_called(runs[0]), *map(str, settings)]),

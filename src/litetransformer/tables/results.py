@@ -53,6 +53,18 @@ def runs(file: str | None = None) -> Iterator[dict[str, Any]]:
             yield from content.get("runs", ())
 
 
+def made(content: dict[str, Any]) -> str:
+    """On what machines, when and by which command a results file was made, as a note."""
+
+    def values(key: str) -> list[str]:
+        found = (run.get(key, content.get(key)) for run in content.get("runs") or [content])
+        return sorted({str(value) for value in found if value is not None})
+
+    machines, dates = values("machine"), values("date")
+    facts = [" and ".join(machines), " to ".join([*dates[:1], *dates[1:][-1:]]), content.get("command", "")]
+    return f"{' · '.join(fact for fact in facts if fact)}." if any(facts) else f"{NOT_RUN}."
+
+
 def measured(system: str, split: str, metric: str, *, file: str | None = None) -> Measured:
     """What `system` reached on `split` in each of its runs."""
     found = (
