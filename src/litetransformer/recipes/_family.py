@@ -1,6 +1,6 @@
 """Families: the models that are compared on one set, several systems at each of a few sizes.
 
-They differ in nothing but the model, so each is a row of a table here rather than a file.
+Within a size they differ in nothing but the model, so each is a row of a table here rather than a file.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,6 +31,8 @@ class Variant:
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """Recipes of one set that are trained alike, and some of the same models that are not.
+
+    Alike means within a size: `peaks` may give one another rate.
 
     `sizes` has the models of each size by name (``lite-160``); a size is called by its mult-adds (``54M``).
     `base` makes a recipe of a model. `title` is the set's, `data` how a command names the texts. `variants`

@@ -42,6 +42,6 @@ IWSLT'14 (PAPER §3). On a set of this size 50,000 updates are some 340 epochs."
         ),
     ),
     teacher="lite-320",
-    # At 5e-3 models as wide as these learn badly, above all the Transformer (docs/log.md). Not tuned yet.
+    # At 5e-3 models as wide as these did badly, above all the Transformer (docs/log.md). Not tuned yet.
     peaks={"210M": 2.5e-3},
 )
