@@ -140,11 +140,12 @@ def _lacks(task: Task, given: argparse.Namespace) -> bool:
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[list[int]]:
-    """A list that holds the signals to end that have come."""
+    """A list that holds the signals to end that have come, but for those that the caller ignores (nohup)."""
     came: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _: came.append(number))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
     }
     try:
         yield came

@@ -144,6 +144,18 @@ def test_however_it_ends_all_trainings_save_and_end(place, number):
     assert len(list(runs.glob("*/checkpoints/*"))) >= 2
 
 
+def test_signals_end_it_but_for_those_that_its_caller_ignores(everything):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with everything._stopped_by_signals() as came:
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                signal.raise_signal(number)
+            assert came == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def wait(done, seconds=120):
     deadline = time.monotonic() + seconds
     while not done():
