@@ -141,7 +141,11 @@ def test_however_it_ends_all_trainings_save_and_end(place, number):
     words = words_of(place, "--together", "2", "--only", *PAIR, updates=100_000)
     process = subprocess.Popen([sys.executable, program, *words], stdout=subprocess.DEVNULL)
     runs = place / "runs/runs"
-    wait(lambda: len(list(runs.glob("*/log.jsonl"))) == 2)
+    try:
+        wait(lambda: len(list(runs.glob("*/log.jsonl"))) == 2)
+    except AssertionError:
+        process.kill()
+        raise
     process.send_signal(number)
     assert process.wait(60) == (-number if number == signal.SIGKILL else 128 + number)
     wait(lambda: not started_with(str(place)))
@@ -160,7 +164,7 @@ def test_signals_end_it_but_for_those_that_its_caller_ignores(everything):
         signal.signal(signal.SIGHUP, before)
 
 
-def wait(done, seconds=120):
+def wait(done, seconds=240):
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline
