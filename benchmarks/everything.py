@@ -93,16 +93,10 @@ def tasks() -> list[Task]:
         for name in recipes.names()
         if name.startswith(f"{home}/")
     ]
-    again = [replace(task, seed=seed) for seed in SEEDS[1:] for task in first]
-    small_text = [replace(task, seed=seed) for seed in SEEDS[1:] for task in others if task.home == "ptb"]
-    more = [
-        Task("ablation", home, row, seed)
-        for seed in SEEDS[1:]
-        for row in ("plus", "paper")
-        for home in families
-    ]
+    short = (first, [task for task in others if task.home == "ptb"], beyond)
+    again = [replace(task, seed=seed) for some in short for seed in SEEDS[1:] for task in some]
     rest = [Task("ablation", home, row) for home in families for row in recipes.ablation(home)]
-    return list(dict.fromkeys([*beyond, *first, *others, *larger, *again, *small_text, *more, *rest]))
+    return list(dict.fromkeys([*beyond, *first, *others, *larger, *again, *rest]))
 
 
 def command(task: Task, given: argparse.Namespace, beside: int) -> list[str]:

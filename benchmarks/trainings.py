@@ -101,10 +101,10 @@ def _make(
     rows: Mapping[str, Row],
 ) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    names = lacking(options.out, options.systems, options.seeds, options.settings, rows, again=options.again)
+    asked = (options.out, options.systems, options.seeds, options.settings, rows)
     jobs = [
         replace(job, data=options.data, device=device, prepared=options.prepared, runs=options.runs)
-        for job in names
+        for job in lacking(*asked, again=options.again)
     ]
     began = time.monotonic()
     with shared_gpu(options.together, device), _finished(jobs, measure, options.together) as finished:
@@ -130,28 +130,28 @@ def _make(
             }
             told = result.get("failed") or json.dumps(result["scores"])
             print(job.name, "seed", job.seed, told, flush=True)
-            _add(result, options, {"what": what, "data": data}, program)
+            _add(result, options, what=what, data=data, program=program)
 
 
-def _add(result: dict[str, Any], options: argparse.Namespace, about: dict[str, str], program: str) -> None:
+def _add(result: dict[str, Any], options: argparse.Namespace, *, what: str, data: str, program: str) -> None:
     """Write a run into the file, in the place of an earlier one; others may have written there meanwhile.
 
     One that failed takes the place of none that has scores.
     """
     with _only_writer(options.out):
         facts = read_json(options.out) if options.out.is_file() else {}
-        others = [run for run in facts.get("runs", []) if called(run) != called(result)]
-        before = [run for run in facts.get("runs", []) if called(run) == called(result)]
-        good = [run for run in before if not run.get("failed")]
-        runs = others + (good if good and result.get("failed") else [result])
+        runs = facts.get("runs", [])
+        good = {called(run) for run in runs if not run.get("failed")}
+        if not (result.get("failed") and called(result) in good):
+            runs = [run for run in runs if called(run) != called(result)] + [result]
         runs.sort(key=lambda run: (run["system"], *called(run)))
         written = {
-            "what": about["what"],
+            "what": what,
             "command": f"python benchmarks/{program} {_arguments(options, runs)}",
             "machine": result["machine"],
             "torch": result["torch"],
             "date": result["date"],
-            "data": about["data"],
+            "data": data,
             "runs": runs,
         }
         write_json(options.out, written | {key: value for key, value in facts.items() if key not in WRITTEN})

@@ -3,7 +3,7 @@
 import statistics
 from typing import Any
 
-from litetransformer.tables.results import results
+from litetransformer.tables.results import made, results
 from litetransformer.tables.table import NOT_RUN, Table
 
 FILE, OURS, EAGER = "training-speed", "recorded and fused", "eager"
@@ -95,6 +95,6 @@ def speedrun() -> Table:
         rows=tuple(rows),
         notes=(
             "Cold: with no kernel compiled yet. To reach: what the paper's recipe has at its full budget.",
-            f"{found['machine']} · {found['date']} · {found['command']}." if found else f"{NOT_RUN}.",
+            made(found),
         ),
     )
