@@ -32,12 +32,15 @@ LOG_EVERY = 50
 SAVE_SECONDS = 60.0
 """Without `save_every`, the state is saved when the last save is longer ago: a crash costs this much work."""
 
+SHAPES_AMONG = 2000
+"""The next batches, whose shapes a GPU's kernels are compiled for before the first update."""
+
 
 class TrainingData(Protocol):
     """What the loop trains on: the same batches for an epoch's number, every time."""
 
     def epoch(self, number: int) -> Sequence[Any]:
-        """The batches of epoch `number`, from 0, in their order."""
+        """The batches of epoch `number`, from 0, in their order; on a GPU those of one `length` are alike."""
 
     def load(self, batch: Any) -> TrainingBatch:
         """The tensors of one batch."""
@@ -93,6 +96,11 @@ def train(
     if ranks.first:
         forget_later(folder, KIND, progress.update)
 
+    def compile_ahead() -> None:
+        plan = data.epoch(progress.epoch)
+        batches = plan[progress.position : progress.position + SHAPES_AMONG]
+        step.compile_for(data.load(batch) for batch in {one.length: one for one in batches}.values())
+
     def load(plan: Sequence[Any], first: int) -> list[TrainingBatch]:
         batches = [data.load(batch) for batch in plan[first : first + training.accumulate]]
         return [batch.pinned() for batch in batches] if device.type == "cuda" else batches
@@ -134,6 +142,8 @@ def train(
         saving,
         ranks.watching(),
     ):
+        if device.type == "cuda" and not _done(progress, training):
+            compile_ahead()
         while not _done(progress, training):
             plan = data.epoch(progress.epoch)
             # A plan may make its batches when they are asked for: no more than a few are here at a time.

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from litetransformer.core.errors import InputError
 from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.model import Model
+from litetransformer.ops.compiling import can_compile_together, compiled_together
 from litetransformer.ops.streams import overlapping_branches
 from litetransformer.train.distributed import ALONE, Ranks
 from litetransformer.train.flat_adam import flat_adam
@@ -57,6 +58,26 @@ class Step:
         # What this update's batches lose here: where there are other ranks, beside the gradients.
         self.own_loss = self.loss if ranks.world == 1 else self.added[-1]
 
+    def compile_for(self, batches: Iterable[TrainingBatch]) -> None:
+        """Compile what updates from batches like these need, all of it at once; nothing else changes.
+
+        Without it each kernel is compiled when the first update comes to it, while the GPU waits. On the CPU,
+        and where Triton can't tell what it would compile, that is so anyway.
+        """
+        if self.recorder is None or not can_compile_together():
+            return
+        loss, stream = self.loss.clone(), self.recorder.stream
+        stream.wait_stream(torch.cuda.current_stream())
+        self.model.train()
+        with torch.cuda.stream(stream), compiled_together():
+            for batch in batches:
+                with self._branching():
+                    self._accumulate(*batch.to(self.device).tensors)
+        torch.cuda.current_stream().wait_stream(stream)
+        # What was computed without those kernels means nothing.
+        self.added.zero_()
+        self.loss.copy_(loss)
+
     def __call__(self, batches: Sequence[TrainingBatch], update: int, place: str = "") -> None:
         """Make update number `update` from `batches`; `place` says which they are, for an error."""
         self.places[update] = place
@@ -95,9 +116,12 @@ class Step:
         if self.recorder is None:
             work(*inputs)
         else:
-            # Autograd that adds up leaves' gradients itself expects all of them on one stream.
-            with contextlib.nullcontext() if self.working is None else overlapping_branches():
+            with self._branching():
                 self.recorder(work, inputs)
+
+    def _branching(self) -> contextlib.AbstractContextManager[None]:
+        # Autograd that adds up leaves' gradients itself expects all of them on one stream.
+        return contextlib.nullcontext() if self.working is None else overlapping_branches()
 
     def _accumulate(self, *batch: Tensor) -> None:
         training, find = self.training, self.model.loss if self.working is None else self.working.loss

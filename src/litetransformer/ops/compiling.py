@@ -1,0 +1,59 @@
+"""Triton's kernels compiled on all cores at once, in place of one by one where a first update meets them.
+
+An update of a Lite Transformer launches some two hundred different kernels, and each takes about a quarter of
+a second to compile, most of it outside Python's lock.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+from litetransformer.core.cores import usable_cores
+from litetransformer.ops.kernels import INSTALLED
+
+
+def can_compile_together() -> bool:
+    """Whether there is a Triton that tells of kernels before it compiles them: from 3.4 on."""
+    if not INSTALLED:
+        return False
+    import triton
+
+    return hasattr(triton, "knobs")
+
+
+@contextlib.contextmanager
+def compiled_together() -> Iterator[None]:
+    """Inside, kernels that are not compiled yet are noted and not launched; at the end they all are compiled.
+
+    So what is computed inside is worthless, and must not be used for anything but its shapes. A kernel that
+    differs in nothing but numbers it doesn't depend on is compiled once.
+
+    Raises what Triton's compiler raises; ImportError unless `can_compile_together`.
+    """
+    import triton
+
+    noted: dict[Any, Any] = {}
+
+    def note(*, fn: Any, compile: dict[str, Any], **_: Any) -> bool:
+        noted[fn.jit_function, compile["key"]] = compile["specialization_data"]
+        # Not to be compiled now, and so not launched.
+        return True
+
+    settings = triton.knobs.runtime
+    before, settings.jit_cache_hook = settings.jit_cache_hook, note
+    try:
+        yield
+    finally:
+        settings.jit_cache_hook = before
+    with ThreadPoolExecutor(
+        usable_cores(),
+        thread_name_prefix="compiling",
+        # A thread begins on the first device, whichever the others are on.
+        initializer=torch.cuda.set_device,
+        initargs=(torch.cuda.current_device(),),
+    ) as pool:
+        for _ in pool.map(lambda one: one[0][0].preload(one[1]), noted.items()):
+            pass
