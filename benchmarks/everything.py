@@ -158,7 +158,7 @@ def make(waiting: Sequence[Task], given: argparse.Namespace, came: Sequence[int]
     try:
         while (left or running) and not came and time.monotonic() - began < given.seconds:
             while left and len(running) < given.together:
-                beside = min(given.together, len(left) + len(running)) - 1
+                beside = min(given.together, len(left) + len(running)) - 1 + given.beside
                 task = left.pop(0)
                 running[_started(command(task, given, beside), logs / _file(task))] = (task, time.monotonic())
             time.sleep(0.2)
@@ -234,6 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--only", nargs="+", help="patterns of lines of --list")
     options.add_argument("--list", action="store_true", help="print what is lacking, and make nothing")
     options.add_argument("--together", type=int, default=9, help="trainings at a time")
+    options.add_argument("--beside", type=int, default=0, help="other trainings at a time, to be noted")
     options.add_argument("--seconds", type=float, default=float("inf"), help="stop then, and save")
     options.add_argument("--runs", type=Path, default=Path("runs/everything"), help="folder to go on in")
     options.add_argument("--results", type=Path, default=Path("docs/results"), help="folder of the results")

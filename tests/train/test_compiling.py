@@ -8,8 +8,8 @@ import torch
 from litetransformer.ops.compiling import can_compile_together, compiled_together
 from litetransformer.train.step import Step
 
-needs_gpu = pytest.mark.skipif(
-    not (can_compile_together() and torch.cuda.is_available()), reason="needs a GPU and Triton 3.4"
+NEEDS = pytest.mark.skipif(
+    not (can_compile_together() and torch.cuda.is_available()), reason="needs a GPU, and Triton 3.4"
 )
 GPU = torch.device("cuda")
 
@@ -30,7 +30,8 @@ def compiled(monkeypatch, tmp_path):
     return names
 
 
-@needs_gpu
+@pytest.mark.gpu
+@NEEDS
 def test_a_kernel_is_compiled_once_at_the_end_and_found_by_its_next_launch(compiled):
     from litetransformer.ops.residual import triton_ops
 
@@ -44,7 +45,8 @@ def test_a_kernel_is_compiled_once_at_the_end_and_found_by_its_next_launch(compi
     assert compiled == ["add"]
 
 
-@needs_gpu
+@pytest.mark.gpu
+@NEEDS
 def test_updates_are_those_that_compile_as_they_go(compiled, toy):
     training = toy.training()
     batches = [toy.batch_of(number).pinned() for number in range(3)]
