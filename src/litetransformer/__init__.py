@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from litetransformer.tasks.text_model import TextModel
     from litetransformer.tasks.translation import train_translator
     from litetransformer.tasks.translator import Translator
-    from litetransformer.train.optimizer import Adam, Nesterov
+    from litetransformer.train.optimizer import Adam, Muon, Nesterov
     from litetransformer.train.recipe import Training
     from litetransformer.train.schedule import Cosine, InverseSqrt
 
@@ -76,7 +76,7 @@ _HOMES = {
     "tasks.text_model": ("TextModel",),
     "tasks.translation": ("train_translator",),
     "tasks.translator": ("Translator",),
-    "train.optimizer": ("Adam", "Nesterov"),
+    "train.optimizer": ("Adam", "Muon", "Nesterov"),
     "train.recipe": ("Training",),
     "train.schedule": ("Cosine", "InverseSqrt"),
 }
@@ -101,6 +101,7 @@ __all__ = [
     "LanguageRecipe",
     "LightConv",
     "LongShort",
+    "Muon",
     "Nesterov",
     "Recipe",
     "SamplingOptions",

@@ -55,5 +55,6 @@ def compiled_together() -> Iterator[None]:
         initializer=torch.cuda.set_device,
         initargs=(torch.cuda.current_device(),),
     ) as pool:
-        for _ in pool.map(lambda one: one[0][0].preload(one[1]), noted.items()):
+        # What launches it is made by a C compiler, and the GPU is given it, when `run` is first asked for.
+        for _ in pool.map(lambda one: one[0][0].preload(one[1]).run, noted.items()):
             pass

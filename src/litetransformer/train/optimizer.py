@@ -1,4 +1,4 @@
-"""The optimisers of the paper: Adam with decoupled weight decay, and Nesterov's accelerated gradient."""
+"""The optimisers of the paper, Adam with decoupled weight decay and Nesterov's gradient; and Muon."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Adam(Optimizer):
         if self.eps <= 0:
             raise ValueError(f"eps={self.eps} must be positive")
 
-    def build(self, model: nn.Module) -> torch.optim.AdamW:
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
         import torch
 
         rate, on_gpu = _rate(model)
@@ -53,6 +53,38 @@ class Adam(Optimizer):
             eps=self.eps,
             weight_decay=self.weight_decay,
             fused=True,
+            capturable=on_gpu,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Muon(Adam):
+    """Muon for the matrices of the layers, Adam for tables, biases and the rest (`train.muon`).
+
+    Both take one rate, which suits both: a matrix's orthogonal step is as long as one of Adam's.
+    """
+
+    momentum: float = 0.95
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"momentum={self.momentum} must be in [0, 1)")
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        from litetransformer.train.muon import MuonWithAdam, hidden_matrices
+
+        rate, on_gpu = _rate(model)
+        matrices = hidden_matrices(model)
+        own = {id(matrix) for matrix in matrices}
+        return MuonWithAdam(
+            matrices,
+            [parameter for parameter in model.parameters() if id(parameter) not in own],
+            lr=rate,
+            momentum=self.momentum,
+            betas=self.betas,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
             capturable=on_gpu,
         )
 
