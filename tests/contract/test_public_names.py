@@ -14,7 +14,7 @@ NAMES = {
     *("Summarizer", "train_summarizer", "rouge"),
     *("LanguageRecipe", "TextData", "TextModel", "train_language_model"),
     *("Recipe", "Data", "Vocabulary", "Expect", "TextPairs"),
-    *("Training", "InverseSqrt", "Cosine", "Adam", "Nesterov", "SearchOptions", "SamplingOptions"),
+    *("Training", "InverseSqrt", "Cosine", "Adam", "Muon", "Nesterov", "SearchOptions", "SamplingOptions"),
     *("lite", "transformer", "lightconv", "evolved", "Seq2SeqSpec", "EncoderLayer", "DecoderLayer"),
     *("EvolvedEncoderCell", "EvolvedDecoderCell"),
     *("LanguageModelSpec", "lite_lm", "transformer_lm"),

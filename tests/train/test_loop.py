@@ -10,7 +10,7 @@ import torch
 from litetransformer.core.errors import InputError
 from litetransformer.models.tensors import load_tensors, save_tensors
 from litetransformer.train import loop
-from litetransformer.train.optimizer import Nesterov
+from litetransformer.train.optimizer import Muon, Nesterov
 from litetransformer.train.signals import Interrupted, Signals
 
 CASES = {
@@ -19,6 +19,7 @@ CASES = {
     "average": {"keep": "average", "average": 2, "updates": 12},
     "last": {"keep": "last", "validate_every": 4, "save_every": 2},
     "nesterov": {"optimizer": Nesterov(), "clip": 0.1, "updates": 6, "validate_every": 2},
+    "muon": {"optimizer": Muon(weight_decay=0.1), "updates": 6, "validate_every": 2},
     "moving_average": {"ema_decay": 0.8, "keep": "best", "validate_every": 3},
     "consistent": {"consistency": 2.0, "updates": 6, "validate_every": 2},
     "accumulated": {"keep": "best", "accumulate": 2, "updates": 6},

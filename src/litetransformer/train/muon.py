@@ -32,8 +32,8 @@ class MuonWithAdam(torch.optim.Optimizer):
 
     def __init__(
         self,
-        matrices: Iterable[nn.Parameter],
-        others: Iterable[nn.Parameter],
+        matrices: Iterable[Tensor],
+        others: Iterable[Tensor],
         *,
         lr: float | Tensor,
         momentum: float,
@@ -58,7 +58,7 @@ class MuonWithAdam(torch.optim.Optimizer):
         self.adam.found_inf = self.found_inf  # type: ignore[attr-defined]
         self.adam.step()
         (own, *_) = self.param_groups
-        alike: dict[tuple[int, int], list[nn.Parameter]] = {}
+        alike: dict[tuple[int, int], list[Tensor]] = {}
         for matrix in own["params"]:
             if "momentum" not in self.state[matrix]:
                 self.state[matrix]["momentum"] = torch.zeros_like(matrix)
@@ -67,9 +67,9 @@ class MuonWithAdam(torch.optim.Optimizer):
         for (rows, columns), some in alike.items():
             self._change(some, own, ADAMS * math.sqrt(max(rows, columns)))
 
-    def _change(self, matrices: Sequence[nn.Parameter], group: dict[str, Any], scale: float) -> None:
+    def _change(self, matrices: Sequence[Tensor], group: dict[str, Any], scale: float) -> None:
         """Change matrices of one shape: hundreds of small products as a few large ones."""
-        gradients = torch.stack([matrix.grad for matrix in matrices])  # type: ignore[arg-type]
+        gradients = torch.stack([matrix.grad for matrix in matrices if matrix.grad is not None])
         sums = torch.stack([self.state[matrix]["momentum"] for matrix in matrices])
         later = group["momentum"] * sums + gradients
         way = orthogonal(gradients + group["momentum"] * later).to(gradients.dtype)
@@ -99,7 +99,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     return found.mT if tall else found
 
 
-def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
+def hidden_matrices(model: nn.Module) -> list[Tensor]:
     """The weights of linear layers within encoder and decoder, of which no side is a vocabulary."""
     return [
         module.weight
