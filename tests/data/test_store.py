@@ -169,6 +169,38 @@ if __name__ == "__main__":
 """
 
 
+UNGUARDED = """
+import sys
+from pathlib import Path
+from litetransformer.data import tokenise
+from litetransformer.data.store import write_store
+from litetransformer.data.tokenizer import load_tokenizer
+
+tokenise.CHUNK = 100
+tokenizer = load_tokenizer(Path(sys.argv[1]))
+write_store(Path(sys.argv[2]), [("ein Haus", "a house")] * 5000, tokenizer, tokenizer, workers=2)
+"""
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_a_script_whose_processes_cannot_start_is_told_so(tmp_path, tokenizer, typed):
+    # A process imports the script that started it: without a guard it would start others itself, and one
+    # that was typed is nowhere.
+    script, model = tmp_path / "prepare.py", tmp_path / "t.model"
+    script.write_text(UNGUARDED)
+    tokenizer.save(model)
+    done = subprocess.run(
+        [sys.executable, "-" if typed else script, model, tmp_path / "store"],
+        input=UNGUARDED.encode() if typed else b"",
+        stderr=subprocess.PIPE,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode
+    told = b'or could not start; use fewer workers; a script does its work under `if __name__ == "__main__":`'
+    assert told in done.stderr
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_preparation_leaves_no_store_no_process_and_no_litter(tmp_path, tokenizer, store, workers):
     script, model = tmp_path / "prepare.py", tmp_path / "t.model"

@@ -104,7 +104,12 @@ def tokenise(
         return
     # A forked copy of a process with threads (PyTorch's, for one) can hang, so workers start afresh.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(work,))
+    # As an argument, work of a pipe's size would wait forever for a process that couldn't start.
+    handed: multiprocessing.Queue[_Work] = context.Queue()
+    handed.cancel_join_thread()
+    for _ in range(workers):
+        handed.put(work)
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(handed,))
     try:
         running: deque[Future[Chunk]] = deque()
         for chunk in all_chunks:
@@ -114,9 +119,13 @@ def tokenise(
         while running:
             yield running.popleft().result()
     except BrokenProcessPool as error:
-        raise InputError("a process that tokenised was killed", remedy="use fewer workers") from error
+        raise InputError(
+            "a process that tokenised was killed, or could not start",
+            remedy='use fewer workers; a script does its work under `if __name__ == "__main__":`',
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+        handed.close()
 
 
 def _tokenise_chunk(work: _Work, first: int, texts: Texts) -> Chunk:
@@ -158,12 +167,12 @@ def _flatten(rows: Sequence[Sequence[int]]) -> Tokens:
 _worker: _Work
 
 
-def _start_worker(work: _Work) -> None:
+def _start_worker(handed: "multiprocessing.Queue[_Work]") -> None:
     global _worker  # noqa: PLW0603 – how a process pool hands its workers what they keep
-    _worker = work
     # Ctrl-C reaches the whole process group; only the parent is to answer it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker = handed.get()
 
 
 def _end_with_parent() -> None:
