@@ -77,7 +77,9 @@ class Task:
 def tasks() -> list[Task]:
     """All of them, what is worth most first."""
     families = recipes.families()
-    beyond = [Task("ablation", home, row) for row in ("plus", "paper") for home in families]
+    beyond = [
+        Task("ablation", home, row) for row in ("plus", "paper", "paper-transformer") for home in families
+    ]
     compared = [
         (number, Task("translation", home, model))
         for home, family in families.items()

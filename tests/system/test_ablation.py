@@ -65,8 +65,9 @@ def test_each_row_changes_what_its_settings_say_and_costs_no_more_mult_adds(home
         assert all(any(key.startswith(one) for key in fields) for one in said), name
     names = {name: row.recipe.removeprefix(f"{home}/") for name, row in rows.items()}
     family = recipes.families()[home]
-    assert (names["paper"], names["plus"]) == tuple(family.variants)
+    assert (names["paper"], names["paper-transformer"], names["plus"]) == tuple(family.variants)
     assert family.twin(names["plus"]) == names["base"]
+    assert family.size(names["paper-transformer"]) == family.size(names["base"])
     taught = {name: row.teacher for name, row in rows.items() if row.teacher}
     assert set(taught) == ({"distilled", "plus-distilled"} if family.teacher else set())
     assert set(taught.values()) <= set(recipes.names())

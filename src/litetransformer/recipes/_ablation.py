@@ -26,12 +26,14 @@ def rows(home: str, family: Family) -> dict[str, Row]:
     """The rows of the ablation of the set `home` by name; none where no variant is trained as in the paper.
 
     ``base`` is the recipe of the comparison at equal mult-adds, ``paper`` the paper's and ``plus`` the one
-    that is to beat it. The other rows change one thing: of ``paper`` or ``plus`` where their name begins so,
+    that is to beat it; ``paper-transformer`` is the Transformer of as many mult-adds, trained as ``paper``
+    is. The other rows change one thing: of ``paper`` or ``plus`` where their name begins so,
     else of ``base``.
     """
-    variant = next((name for name in family.variants if name.endswith(f"-{PAPER}")), None)
-    if variant is None:
+    variants = [name for name in family.variants if name.endswith(f"-{PAPER}")]
+    if not variants:
         return {}
+    variant, *baselines = variants
     model = family.twin(variant)
     base, paper, plus = (f"{home}/{name}" for name in (model, variant, f"{model}-{PLUS}"))
     own, ours = family.recipes[model], family.recipes[f"{model}-{PLUS}"]
@@ -39,7 +41,7 @@ def rows(home: str, family: Family) -> dict[str, Row]:
     others = [weight for weight in (0.0, 1.0, CONSISTENCY) if weight != ours.train.consistency]
     dropouts = [round(own.model.dropout + step, 2) for step in (-0.1, 0.1)]
     vocabulary = own.vocabulary.size // 2
-    found = {
+    found: dict[str, dict[str, tuple[str, ...]]] = {
         base: {
             BASE: (),
             **{
@@ -60,6 +62,7 @@ def rows(home: str, family: Family) -> dict[str, Row]:
             **_of_the_paper(family.recipes[variant].train),
             "paper-pre-norm": ("model.norm=pre",),
         },
+        **{f"{home}/{name}": {f"{PAPER}-{name.partition('-')[0]}": ()} for name in baselines},
         plus: {
             PLUS: (),
             **{f"plus-consistency-{weight:g}": (f"train.consistency={weight:g}",) for weight in others},

@@ -101,19 +101,27 @@ CONSISTENCY, EMA_DECAY = 2.5, 0.999
 
 
 def paper_and_plus(
-    name: str, *, paper: tuple[Seq2SeqSpec, Training], like: str, plus: tuple[Seq2SeqSpec, Training]
+    name: str,
+    *,
+    paper: tuple[Seq2SeqSpec, Training],
+    like: str,
+    plus: tuple[Seq2SeqSpec, Training],
+    beside: Mapping[str, Seq2SeqSpec],
 ) -> dict[str, Variant]:
     """Two variants of the model called `name`: trained as the paper does, and to be better than that.
 
     `plus` is what the second has of its own, besides averaged weights; `like` says what the first takes from
-    where.
+    where. The models `beside` it, of as many mult-adds, are trained as the paper does, too.
     """
     model, training = plus
     training = replace(training, ema_decay=EMA_DECAY)
-    return {
-        f"{name}-paper": Variant(
-            model=paper[0], train=paper[1], way="trained as in the paper", about=_PAPER.format(like)
-        ),
+    papers = {
+        f"{one}-paper": Variant(
+            model=built, train=paper[1], way="trained as in the paper", about=_PAPER.format(like)
+        )
+        for one, built in {name: paper[0], **beside}.items()
+    }
+    return papers | {
         f"{name}-plus": Variant(
             model=model,
             train=training,

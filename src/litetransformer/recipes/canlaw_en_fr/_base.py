@@ -56,6 +56,7 @@ family = Family(
         like="""Norms, dropout, optimiser, schedule, updates and the choice of the weights are those for
 WMT'14 En-Fr (PAPER §3). An update has 8,192 tokens instead of 524 thousand, so 50,000 are some 25 epochs of
 this text, about as many as there; with the paper's they would be 1,700.""",
+        beside={"transformer-128": wmt.transformer(128, 512, dropout=0.04, attention_dropout=0.03)},
         plus=(
             lite(200, dropout=0.04, attention_dropout=0.03, weight_dropout=0.03),
             falling(TRAINING, updates=12_500, batch_tokens=32_768, peak=3e-3),

@@ -32,6 +32,7 @@ family = Family(
         paper=(little.lite(160), replace(iwslt.TRAINING, longest=128, validate_every=1000, precision="auto")),
         like="""Norms, dropout, optimiser, schedule, updates and the average of ten epochs are those for
 IWSLT'14 (PAPER §3). On a set of this size 50,000 updates are some 340 epochs.""",
+        beside={"transformer-120": little.transformer(120, 222)},
         plus=(
             lite(160),
             replace(

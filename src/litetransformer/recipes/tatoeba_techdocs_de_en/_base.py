@@ -35,6 +35,7 @@ family = Family(
         paper=(little.lite(160), replace(iwslt.TRAINING, longest=256, validate_every=1000, precision="auto")),
         like="""Norms, dropout, optimiser, schedule, updates and the average of ten epochs are those for
 IWSLT'14 (PAPER §3), a set of about this size.""",
+        beside={"transformer-120": little.transformer(120, 222)},
         plus=(
             lite(160),
             falling(TRAINING, updates=12_500, batch_tokens=16_384, peak=5e-3, validate_every=1000),
