@@ -19,7 +19,8 @@ from litetransformer.train import working as working_module
 from litetransformer.train.distributed import ALONE, Ranks
 from litetransformer.train.ema import Ema
 from litetransformer.train.flat_adam import FlatAdam, flat_adam, why_not
-from litetransformer.train.optimizer import Adam, Nesterov
+from litetransformer.train.optimizer import Adam, Muon, Nesterov
+from litetransformer.train.schedule import InverseSqrt
 from litetransformer.train.snapshot import Progress, load_snapshot, save_snapshot, take_snapshot
 from litetransformer.train.step import Step
 from litetransformer.train.working import WorkingCopy
@@ -381,6 +382,27 @@ def test_a_step_names_the_first_update_that_is_not_finite(toy, monkeypatch):
     assert toy.same(toy.weights_of(model), before)
     with pytest.raises(InputError, match=r"of update 2 \(epoch 0, batch 2\) is not finite; lower"):
         step.read()
+
+
+def test_muon_without_flat_memory_makes_the_same_steps_and_skips_what_is_not_finite(toy, monkeypatch):
+    training = toy.training(optimizer=Muon(eps=1e-2), schedule=InverseSqrt(peak=0.1, warmup=1))
+    models = build(), build()
+    gpu, cpu = (
+        as_on_a_gpu(models[0], training, flat=False),
+        Step(models[1], training.optimizer.build(models[1]), training, CPU),
+    )
+    for number in range(1, 4):
+        for step in (gpu, cpu):
+            step([toy.batch_of(number)], number)
+    assert gpu.read() == pytest.approx(cpu.read(), rel=1e-2)
+    before = toy.weights_of(models[0])
+    assert not toy.same(before, toy.weights_of(build()))
+    monkeypatch.setattr(gpu.working, "add_gradient", lambda _loss, gradient: gradient[3].fill_(math.inf))
+    gpu([toy.batch_of(4)], 4)
+    assert toy.same(toy.weights_of(models[0]), before)
+    with pytest.raises(InputError, match="of update 4 is not finite"):
+        gpu.read()
+    assert "MuonWithAdam, not AdamW" in reason(Muon().build(build()), build(), monkeypatch)
 
 
 def test_of_several_ranks_the_losses_are_added_up_once(toy, monkeypatch):
