@@ -52,6 +52,7 @@ def rows(home: str, family: Family) -> dict[str, Row]:
             **{f"dropout-{rate:g}": (f"model.dropout={rate:g}",) for rate in dropouts if rate > 0},
             "smoothing-0.2": ("train.label_smoothing=0.2",),
             "weight-decay-0.1": ("train.optimizer.weight_decay=0.1",),
+            "muon": _by_muon(own.train),
             "untied": ("model.tied=none",),
             f"vocabulary-{vocabulary}": (f"vocabulary.size={vocabulary}",),
             "subword-dropout-0.1": _SUBWORD_DROPOUT,
@@ -70,6 +71,7 @@ def rows(home: str, family: Family) -> dict[str, Row]:
             "plus-ema-0": ("train.ema_decay=0",),
             f"plus-peak-{lower:g}": (f"train.schedule.peak={lower:g}",),
             f"plus-dropout-{dropouts[1]:g}": (f"model.dropout={dropouts[1]:g}",),
+            "plus-muon": _by_muon(ours.train),
             "plus-subword-dropout-0.1": _SUBWORD_DROPOUT,
         },
     }
@@ -95,6 +97,12 @@ def _of_the_paper(training: Training) -> dict[str, tuple[str, ...]]:
         falling = {"type": "Cosine", "peak": schedule.peak, "warmup": schedule.warmup, "period": period}
         changes["paper-falling"] = (f"train.schedule={json.dumps(falling, separators=(',', ':'))}",)
     return changes
+
+
+def _by_muon(training: Training) -> tuple[str]:
+    """A setting for Muon in place of Adam, at the same rates."""
+    chosen = {"type": "Muon", "weight_decay": training.optimizer.weight_decay}
+    return (f"train.optimizer={json.dumps(chosen, separators=(',', ':'))}",)
 
 
 def _longer(training: Training, factor: int) -> tuple[str, ...]:
