@@ -56,7 +56,7 @@ def test_updates_are_those_that_compile_as_they_go(compiled, toy):
         step = Step(model, training.optimizer.build(model), training, GPU)
         step.loss.fill_(3.0)
         if ahead:
-            step.compile_for(batches)
+            assert step.compile_for(batches) == len(compiled)
             assert (float(step.loss), step.added.any()) == (3.0, False)
             before = len(compiled)
             assert before
@@ -74,4 +74,4 @@ def test_updates_are_those_that_compile_as_they_go(compiled, toy):
 def test_on_a_cpu_nothing_is_computed_ahead(toy):
     model, training = toy.build(), toy.training()
     step = Step(model, training.optimizer.build(model), training, torch.device("cpu"))
-    step.compile_for(pytest.fail("asked for a batch") for _ in range(1))
+    assert step.compile_for(pytest.fail("asked for a batch") for _ in range(1)) == 0

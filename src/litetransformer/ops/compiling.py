@@ -5,7 +5,7 @@ a second to compile, most of it outside Python's lock.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,11 +25,11 @@ def can_compile_together() -> bool:
 
 
 @contextlib.contextmanager
-def compiled_together() -> Iterator[None]:
+def compiled_together() -> Iterator[Mapping[Any, Any]]:
     """Inside, kernels that are not compiled yet are noted and not launched; at the end they all are compiled.
 
     So what is computed inside is worthless, and must not be used for anything but its shapes. A kernel that
-    differs in nothing but numbers it doesn't depend on is compiled once.
+    differs in nothing but numbers it doesn't depend on is compiled once. Yields what is noted, for each kernel.
 
     Raises what Triton's compiler raises; ImportError unless `can_compile_together`.
     """
@@ -45,7 +45,7 @@ def compiled_together() -> Iterator[None]:
     settings = triton.knobs.runtime
     before, settings.jit_cache_hook = settings.jit_cache_hook, note
     try:
-        yield
+        yield noted
     finally:
         settings.jit_cache_hook = before
     with ThreadPoolExecutor(

@@ -99,7 +99,10 @@ def train(
     def compile_ahead() -> None:
         plan = data.epoch(progress.epoch)
         batches = plan[progress.position : progress.position + SHAPES_AMONG]
-        step.compile_for(data.load(batch) for batch in {one.length: one for one in batches}.values())
+        began = time.perf_counter()
+        found = step.compile_for(data.load(batch) for batch in {one.length: one for one in batches}.values())
+        if found:
+            report.event("kernels", {"count": found, "seconds": round(time.perf_counter() - began, 3)})
 
     def load(plan: Sequence[Any], first: int) -> list[TrainingBatch]:
         batches = [data.load(batch) for batch in plan[first : first + training.accumulate]]

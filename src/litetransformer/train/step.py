@@ -58,18 +58,18 @@ class Step:
         # What this update's batches lose here: where there are other ranks, beside the gradients.
         self.own_loss = self.loss if ranks.world == 1 else self.added[-1]
 
-    def compile_for(self, batches: Iterable[TrainingBatch]) -> None:
-        """Compile what updates from batches like these need, all of it at once; nothing else changes.
+    def compile_for(self, batches: Iterable[TrainingBatch]) -> int:
+        """Compile what updates from batches like these need, all of it at once; how many kernels that were.
 
-        Without it each kernel is compiled when the first update comes to it, while the GPU waits. On the CPU,
+        Nothing else changes. Without it each kernel is compiled when the first update comes to it, while the GPU waits. On the CPU,
         and where Triton can't tell what it would compile, that is so anyway.
         """
         if self.recorder is None or not can_compile_together():
-            return
+            return 0
         loss, stream = self.loss.clone(), self.recorder.stream
         stream.wait_stream(torch.cuda.current_stream())
         self.model.train()
-        with torch.cuda.stream(stream), compiled_together():
+        with torch.cuda.stream(stream), compiled_together() as kernels:
             for batch in batches:
                 with self._branching():
                     self._accumulate(*batch.to(self.device).tensors)
@@ -77,6 +77,7 @@ class Step:
         # What was computed without those kernels means nothing.
         self.added.zero_()
         self.loss.copy_(loss)
+        return len(kernels)
 
     def __call__(self, batches: Sequence[TrainingBatch], update: int, place: str = "") -> None:
         """Make update number `update` from `batches`; `place` says which they are, for an error."""
