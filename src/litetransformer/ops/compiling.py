@@ -29,7 +29,7 @@ def compiled_together() -> Iterator[Mapping[Any, Any]]:
     """Inside, kernels that are not compiled yet are noted and not launched; at the end they all are compiled.
 
     So what is computed inside is worthless, and must not be used for anything but its shapes. A kernel that
-    differs in nothing but numbers it doesn't depend on is compiled once. Yields what is noted, for each kernel.
+    differs in nothing but numbers it doesn't depend on is compiled once. Yields what is noted, an item each.
 
     Raises what Triton's compiler raises; ImportError unless `can_compile_together`.
     """

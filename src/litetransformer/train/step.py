@@ -61,8 +61,8 @@ class Step:
     def compile_for(self, batches: Iterable[TrainingBatch]) -> int:
         """Compile what updates from batches like these need, all of it at once; how many kernels that were.
 
-        Nothing else changes. Without it each kernel is compiled when the first update comes to it, while the GPU waits. On the CPU,
-        and where Triton can't tell what it would compile, that is so anyway.
+        Nothing else changes. Without it each kernel is compiled when the first update comes to it, while the
+        GPU waits. On the CPU, and where Triton can't tell what it would compile, that is so anyway.
         """
         if self.recorder is None or not can_compile_together():
             return 0
