@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -150,6 +151,7 @@ def test_no_workers_is_refused(tmp_path, tokenizer):
 KILLED = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from litetransformer.data import tokenise
 from litetransformer.data.store import write_store
 from litetransformer.data.tokenizer import load_tokenizer
@@ -199,6 +201,13 @@ def test_a_script_whose_processes_cannot_start_is_told_so(tmp_path, tokenizer, t
     assert done.returncode
     told = b'or could not start; use fewer workers; a script does its work under `if __name__ == "__main__":`'
     assert told in done.stderr
+
+
+def test_a_tokenizer_that_cannot_be_handed_to_a_process_is_an_error_at_once():
+    tokenizer = SimpleNamespace(lock=threading.Lock())
+    rows = [("ein Haus",)] * 30_000
+    with pytest.raises(TypeError, match="cannot pickle"):
+        next(tokenise.tokenise(rows, [tokenizer], longest=None, workers=2))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -40,6 +40,12 @@ def batch_of(seed, rows=4):
     return TrainingBatch((source, target_in, target), int((target != PAD).sum()))
 
 
+class Planned(int):
+    """A batch's number; all are of one length."""
+
+    length = 7
+
+
 class Data:
     """Five batches an epoch in the epoch's own order; `at_load` is told how many were loaded before."""
 
@@ -47,7 +53,8 @@ class Data:
         self.at_load, self.loads = at_load, 0
 
     def epoch(self, number):
-        return torch.randperm(BATCHES, generator=torch.Generator().manual_seed(number)).tolist()
+        order = torch.randperm(BATCHES, generator=torch.Generator().manual_seed(number)).tolist()
+        return [Planned(batch) for batch in order]
 
     def load(self, batch):
         self.at_load(self.loads)

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from litetransformer.core.errors import InputError
 from litetransformer.models.tensors import load_tensors, save_tensors
 from litetransformer.train import loop
-from litetransformer.train.optimizer import Muon, Nesterov
+from litetransformer.train.optimizer import Adam, Muon, Nesterov
 from litetransformer.train.signals import Interrupted, Signals
 
 CASES = {
@@ -62,6 +63,65 @@ def test_stopped_after_any_update_and_resumed_is_the_same_run(toy, tmp_path, set
         assert toy.same(state(folder), state(tmp_path / "whole"))
         assert losses(toy, again.log) == losses(toy, whole.log)
         assert (again.progress.best, again.progress.tokens) == (whole.progress.best, whole.progress.tokens)
+
+
+def test_before_the_first_update_a_batch_of_each_length_is_compiled_for(toy, tmp_path, monkeypatch):
+    asked = []
+
+    def compile_for(step, batches, stop):
+        assert not asked
+        assert not stop()
+        asked.extend(batches)
+        return 3
+
+    monkeypatch.setattr(loop.Step, "compile_for", compile_for)
+    run = toy.run(tmp_path, toy.training(updates=3))
+    (batch,) = asked
+    assert batch.tensors[0].shape == toy.batch_of(0).tensors[0].shape
+    kinds = [entry["event"] for entry in run.log]
+    assert kinds[0] == "kernels"
+    assert (kinds.count("kernels"), run.log[0]["count"]) == (1, 3)
+
+
+def test_of_batches_of_several_lengths_one_each_is_loaded():
+    lengths = [8, 16, 8, 24, 16] + [8] * loop.LENGTHS_AMONG + [32]
+    plan = [SimpleNamespace(length=length, number=number) for number, length in enumerate(lengths)]
+    data = SimpleNamespace(epoch={2: plan}.get, load=lambda batch: (batch.length, batch.number))
+    found = dict(loop.one_of_each_length(data, 2))
+    assert found.keys() == {8, 16, 24}
+    assert all(lengths[number] == length for length, number in found.items())
+
+
+def test_stopped_while_it_compiles_a_run_saves_makes_no_update_and_goes_on(toy, tmp_path, monkeypatch):
+    whole = toy.run(tmp_path / "whole", toy.training())
+
+    def compile_for(step, batches, stop):
+        signal.raise_signal(signal.SIGTERM)
+        assert stop()
+        return 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Step, "compile_for", compile_for)
+        for _ in range(2):
+            with pytest.raises(Interrupted):
+                toy.run(tmp_path / "part", toy.training())
+    again = toy.run(tmp_path / "part", toy.training())
+    assert toy.events(again.log, "resume")[-1]["update"] == 0
+    assert toy.same(again.weights, whole.weights)
+
+
+def test_with_another_optimiser_its_state_begins_anew_and_that_is_said(toy, tmp_path):
+    updates = 4
+    toy.run(tmp_path, toy.training(updates=updates))
+    for optimizer, before in ((Muon(), "AdamW"), (Nesterov(), "MuonWithAdam"), (Adam(), "SGD")):
+        updates += 2
+        run = toy.run(tmp_path, toy.training(updates=updates, optimizer=optimizer))
+        told = toy.events(run.log, "warning")[-1]["message"]
+        assert f"made with {before}; " in told
+        assert "begins anew" in told
+        kinds = {name.split("/")[1] for name in state(tmp_path) if name.startswith("optimizer/")}
+        expected = {"momentum_buffer"} if before == "MuonWithAdam" else {"step", "exp_avg", "exp_avg_sq"}
+        assert kinds == expected | ({"momentum"} if before == "AdamW" else set())
 
 
 def test_stopped_after_every_update_is_the_same_run(toy, tmp_path):

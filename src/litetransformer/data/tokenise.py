@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
+from multiprocessing.reduction import ForkingPickler
+from multiprocessing.shared_memory import SharedMemory
 from typing import NamedTuple
 
 import numpy as np
@@ -105,11 +107,11 @@ def tokenise(
     # A forked copy of a process with threads (PyTorch's, for one) can hang, so workers start afresh.
     context = multiprocessing.get_context("spawn")
     # As an argument, work of a pipe's size would wait forever for a process that couldn't start.
-    handed: multiprocessing.Queue[_Work] = context.Queue()
-    handed.cancel_join_thread()
-    for _ in range(workers):
-        handed.put(work)
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(handed,))
+    packed = ForkingPickler.dumps(work)
+    memory = SharedMemory(create=True, size=len(packed))
+    _buffer(memory)[: len(packed)] = packed
+    handed = (memory.name, len(packed))
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=handed)
     try:
         running: deque[Future[Chunk]] = deque()
         for chunk in all_chunks:
@@ -125,7 +127,8 @@ def tokenise(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-        handed.close()
+        memory.close()
+        memory.unlink()
 
 
 def _tokenise_chunk(work: _Work, first: int, texts: Texts) -> Chunk:
@@ -164,15 +167,22 @@ def _flatten(rows: Sequence[Sequence[int]]) -> Tokens:
     return Tokens(np.fromiter(itertools.chain.from_iterable(rows), np.uint32, int(lengths.sum())), lengths)
 
 
+def _buffer(memory: SharedMemory) -> memoryview:
+    assert memory.buf is not None
+    return memory.buf
+
+
 _worker: _Work
 
 
-def _start_worker(handed: "multiprocessing.Queue[_Work]") -> None:
+def _start_worker(name: str, length: int) -> None:
     global _worker  # noqa: PLW0603 – how a process pool hands its workers what they keep
     # Ctrl-C reaches the whole process group; only the parent is to answer it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = handed.get()
+    memory = SharedMemory(name)
+    _worker = ForkingPickler.loads(bytes(_buffer(memory)[:length]))
+    memory.close()
 
 
 def _end_with_parent() -> None:

@@ -108,7 +108,7 @@ def paper_and_plus(
     plus: tuple[Seq2SeqSpec, Training],
     beside: Mapping[str, Seq2SeqSpec],
 ) -> dict[str, Variant]:
-    """Two variants of the model called `name`: trained as the paper does, and to be better than that.
+    """Variants of the model called `name`: trained as the paper does, and to be better than that.
 
     `plus` is what the second has of its own, besides averaged weights; `like` says what the first takes from
     where. The models `beside` it, of as many mult-adds, are trained as the paper does, too.

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,15 +32,22 @@ LOG_EVERY = 50
 SAVE_SECONDS = 60.0
 """Without `save_every`, the state is saved when the last save is longer ago: a crash costs this much work."""
 
-SHAPES_AMONG = 2000
-"""The next batches, whose shapes a GPU's kernels are compiled for before the first update."""
+LENGTHS_AMONG = 500
+"""An epoch's first batches, for whose lengths a GPU's kernels are compiled before the first update."""
+
+
+class Planned(Protocol):
+    """A batch that is not loaded yet. On a GPU those of one length have one shape."""
+
+    @property
+    def length(self) -> int: ...
 
 
 class TrainingData(Protocol):
     """What the loop trains on: the same batches for an epoch's number, every time."""
 
     def epoch(self, number: int) -> Sequence[Any]:
-        """The batches of epoch `number`, from 0, in their order; on a GPU those of one `length` are alike."""
+        """The batches of epoch `number`, from 0, in their order; each is `Planned`."""
 
     def load(self, batch: Any) -> TrainingBatch:
         """The tensors of one batch."""
@@ -96,12 +103,9 @@ def train(
     if ranks.first:
         forget_later(folder, KIND, progress.update)
 
-    def compile_ahead() -> None:
-        plan = data.epoch(progress.epoch)
-        batches = plan[progress.position : progress.position + SHAPES_AMONG]
+    def compile_ahead(stop: Callable[[], bool]) -> None:
         began = time.perf_counter()
-        found = step.compile_for(data.load(batch) for batch in {one.length: one for one in batches}.values())
-        if found:
+        if found := step.compile_for(one_of_each_length(data, progress.epoch), stop):
             report.event("kernels", {"count": found, "seconds": round(time.perf_counter() - began, 3)})
 
     def load(plan: Sequence[Any], first: int) -> list[TrainingBatch]:
@@ -145,8 +149,11 @@ def train(
         saving,
         ranks.watching(),
     ):
-        if device.type == "cuda" and not _done(progress, training):
-            compile_ahead()
+        if not _done(progress, training):
+            compile_ahead(lambda: signals.received != 0)
+            if (number := ranks.heard(signals.received, now=True)) != 0:
+                ranks.by_first(save_last)
+                raise Interrupted(number)
         while not _done(progress, training):
             plan = data.epoch(progress.epoch)
             # A plan may make its batches when they are asked for: no more than a few are here at a time.
@@ -191,6 +198,12 @@ def train(
         "end", {"update": progress.update, "epoch": progress.epoch, "seconds": round(progress.seconds, 3)}
     )
     return progress
+
+
+def one_of_each_length(data: TrainingData, epoch: int) -> Iterator[TrainingBatch]:
+    """A batch of each length among the first of an epoch, loaded when it is asked for."""
+    batches: Sequence[Planned] = data.epoch(epoch)[:LENGTHS_AMONG]
+    yield from map(data.load, {batch.length: batch for batch in batches}.values())
 
 
 def _end_epoch(

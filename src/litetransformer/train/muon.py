@@ -49,17 +49,20 @@ class MuonWithAdam(torch.optim.Optimizer):
         super().__init__([own], {})
         # One optimiser to everyone else: its rates are set and its state is saved in one place.
         self.param_groups += self.adam.param_groups
-        self.adam.state = self.state
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Change all weights by their gradients."""
         assert closure is None
+        (own, *others) = self.param_groups
+        # A state that was loaded replaces both.
+        self.adam.state, self.adam.param_groups = self.state, others
         self.adam.found_inf = self.found_inf  # type: ignore[attr-defined]
         self.adam.step()
-        (own, *_) = self.param_groups
         alike: dict[tuple[int, int], list[Tensor]] = {}
         for matrix in own["params"]:
+            if matrix.grad is None:
+                continue
             if "momentum" not in self.state[matrix]:
                 self.state[matrix]["momentum"] = torch.zeros_like(matrix)
             rows, columns = matrix.shape
@@ -85,7 +88,8 @@ class MuonWithAdam(torch.optim.Optimizer):
 def orthogonal(matrices: Tensor) -> Tensor:
     """Of each of (N, rows, columns), about U Vᵀ of its singular value decomposition U S Vᵀ.
 
-    Newton and Schulz's iteration; singular values become .7 to 1.2, for which alone bf16 is enough.
+    Newton and Schulz's iteration: singular values become .7 to 1.2, those under a twentieth of the norm less.
+    For that bf16 is enough.
     """
     found = matrices.bfloat16() if matrices.is_cuda else matrices
     # The iteration's products are as small as they can be.

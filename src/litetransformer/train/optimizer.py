@@ -29,8 +29,8 @@ class Optimizer(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam(Optimizer):
-    """Adam; `weight_decay` is decoupled: an update shrinks each weight by rate · weight_decay (PAPER §3)."""
+class Moments(Optimizer):
+    """One that has moving means of gradients and of their squares."""
 
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8
@@ -41,6 +41,11 @@ class Adam(Optimizer):
             raise ValueError(f"betas={self.betas} must be in [0, 1)")
         if self.eps <= 0:
             raise ValueError(f"eps={self.eps} must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(Moments):
+    """Adam; `weight_decay` is decoupled: an update shrinks each weight by rate · weight_decay (PAPER §3)."""
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         import torch
@@ -58,7 +63,7 @@ class Adam(Optimizer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Muon(Adam):
+class Muon(Moments):
     """Muon for the matrices of the layers, Adam for tables, biases and the rest (`train.muon`).
 
     Both take one rate, which suits both: a matrix's orthogonal step is as long as one of Adam's.

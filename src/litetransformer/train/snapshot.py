@@ -64,7 +64,8 @@ def take_snapshot(
         tensors |= {f"average/{name}": tensor for name, tensor in ema.averages.items()}
     if copy:
         tensors = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
-    return Snapshot(progress.update, tensors, {"progress": dataclasses.asdict(progress)})
+    facts = {"progress": dataclasses.asdict(progress), "optimizer": type(optimizer).__name__}
+    return Snapshot(progress.update, tensors, facts)
 
 
 def save_snapshot(folder: Path, snapshot: Snapshot) -> None:
@@ -116,7 +117,8 @@ def load_snapshot(
 ) -> tuple[Progress, list[str]] | None:
     """Put the newest good snapshot into `model`, `optimizer` and `ema`; None where there is none.
 
-    Returns where the run was, and a sentence for each damaged snapshot that was passed over.
+    Returns where the run was, and a sentence for each damaged snapshot that was passed over, and for one that
+    was made with an optimiser of another kind, whose state is left.
 
     Raises InputError when there are snapshots and every one of them is damaged.
     """
@@ -128,10 +130,15 @@ def load_snapshot(
         try:
             tensors, facts = load_tensors(path)
             progress = _progress(facts, path)
-            _restore(model, optimizer, tensors, path)
+            told = [f"{problem}; an older one is used" for problem in problems]
+            before, now = facts.get("optimizer"), type(optimizer).__name__
+            # Runs of earlier versions don't say.
+            if other := before not in (None, now):
+                told.append(f"{path}: made with {before}; {now} begins anew, at the same rate")
+            _restore(model, None if other else optimizer, tensors, path)
             if ema is not None:
                 _restore_average(ema, progress.update, tensors, path)
-            return progress, [f"{problem}; an older one is used" for problem in problems]
+            return progress, told
         except InputError as error:
             problems.append(error)
     if problems:
@@ -147,12 +154,14 @@ def _progress(facts: dict[str, Any], path: Path) -> Progress:
 
 
 def _restore(
-    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], path: Path
+    model: nn.Module, optimizer: torch.optim.Optimizer | None, tensors: dict[str, Tensor], path: Path
 ) -> None:
     parameters = dict(model.named_parameters())
     weights = _named(tensors, "model/")
     check_tensors(weights, parameters, path)
     put_weights(model, weights)
+    if optimizer is None:
+        return
     for name, parameter in parameters.items():
         state = {
             key.removeprefix("optimizer/").removesuffix(f"/{name}"): tensor.to(parameter.device)

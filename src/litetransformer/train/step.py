@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from litetransformer.core.cores import usable_cores
 from litetransformer.core.errors import InputError
 from litetransformer.data.batching import TrainingBatch
 from litetransformer.models.model import Model
@@ -58,18 +59,21 @@ class Step:
         # What this update's batches lose here: where there are other ranks, beside the gradients.
         self.own_loss = self.loss if ranks.world == 1 else self.added[-1]
 
-    def compile_for(self, batches: Iterable[TrainingBatch]) -> int:
+    def compile_for(self, batches: Iterable[TrainingBatch], stop: Callable[[], bool] = lambda: False) -> int:
         """Compile what updates from batches like these need, all of it at once; how many kernels that were.
 
         Nothing else changes. Without it each kernel is compiled when the first update comes to it, while the
-        GPU waits. On the CPU, and where Triton can't tell what it would compile, that is so anyway.
+        GPU waits. That is so anyway where Triton can't tell what it would compile, and for kernels that were
+        not begun when `stop` returned true. On the CPU there are none, and no batch is asked for.
         """
         if self.recorder is None or not can_compile_together():
             return 0
         loss, stream = self.loss.clone(), self.recorder.stream
+        # The ranks of a machine share its cores.
+        threads = max(1, usable_cores() // self.ranks.local_world)
         stream.wait_stream(torch.cuda.current_stream())
         self.model.train()
-        with torch.cuda.stream(stream), compiled_together() as kernels:
+        with torch.cuda.stream(stream), compiled_together(threads, stop) as kernels:
             for batch in batches:
                 with self._branching():
                     self._accumulate(*batch.to(self.device).tensors)
@@ -77,6 +81,9 @@ class Step:
         # What was computed without those kernels means nothing.
         self.added.zero_()
         self.loss.copy_(loss)
+        if self.working is not None:
+            # Pinned for recordings that don't follow.
+            self.working.collector.spare.clear()
         return len(kernels)
 
     def __call__(self, batches: Sequence[TrainingBatch], update: int, place: str = "") -> None:
