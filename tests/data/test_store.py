@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -151,7 +152,6 @@ def test_no_workers_is_refused(tmp_path, tokenizer):
 KILLED = """
 import sys, time
 from pathlib import Path
-from types import SimpleNamespace
 from litetransformer.data import tokenise
 from litetransformer.data.store import write_store
 from litetransformer.data.tokenizer import load_tokenizer
