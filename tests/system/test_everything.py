@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,6 +70,25 @@ def test_only_what_is_lacking_and_asked_for_is_listed(everything, place, capsys)
         with pytest.raises(SystemExit):
             everything.main(words_of(place, *wrong))
         assert why in capsys.readouterr().err
+
+
+def test_a_training_is_told_how_many_others_there_are_of_this_call_and_beside_it(
+    everything, tmp_path, monkeypatch
+):
+    told = []
+
+    def started(words, log):
+        told.append(words[words.index("--beside") + 1])
+        return subprocess.Popen(["true"], stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(everything, "_started", started)
+    monkeypatch.setattr(everything, "_lacks", lambda *_: False)
+    given = SimpleNamespace(together=2, beside=3, seconds=60.0, settings=[])
+    given.runs = given.results = given.data = tmp_path
+    everything.make(everything.tasks()[:2], given, [])
+    given.beside = 0
+    everything.make(everything.tasks()[:1], given, [])
+    assert told == ["4", "4", "0"]
 
 
 @pytest.mark.slow
