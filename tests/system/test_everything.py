@@ -72,9 +72,7 @@ def test_only_what_is_lacking_and_asked_for_is_listed(everything, place, capsys)
         assert why in capsys.readouterr().err
 
 
-def test_a_training_is_told_how_many_others_there_are_of_this_call_and_beside_it(
-    everything, tmp_path, monkeypatch
-):
+def test_a_training_is_told_how_many_others_there_are(everything, tmp_path, monkeypatch):
     told = []
 
     def started(words, log):
