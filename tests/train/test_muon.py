@@ -28,6 +28,15 @@ def update(optimizer, rate):
     optimizer.step()
 
 
+def update_both(ours, oracle, parameters, theirs, rate):
+    """An update by `ours`, and one of `theirs` by the same gradients."""
+    update(ours, rate)
+    for parameter, their in zip(parameters, theirs, strict=True):
+        their.grad = parameter.grad.clone()
+    oracle.param_groups[0]["lr"] = rate
+    oracle.step()
+
+
 def test_matrices_move_as_by_pytorchs_own_muon():
     matrices = matrices_of()
     theirs = [torch.nn.Parameter(matrix.detach().clone()) for matrix in matrices]
@@ -36,11 +45,7 @@ def test_matrices_move_as_by_pytorchs_own_muon():
         theirs, lr=0.0, momentum=0.9, weight_decay=0.3, ns_steps=TURNS, adjust_lr_fn="match_rms_adamw"
     )
     for rate in (0.1, 0.02, 0.3):
-        update(ours, rate)
-        for matrix, their in zip(matrices, theirs, strict=True):
-            their.grad = matrix.grad.clone()
-        oracle.param_groups[0]["lr"] = rate
-        oracle.step()
+        update_both(ours, oracle, matrices, theirs, rate)
         for matrix, their in zip(matrices, theirs, strict=True):
             # Theirs is in bf16, so that each update is compared by itself.
             torch.testing.assert_close(matrix, their, rtol=0, atol=0.03 * rate * 0.2 * 12**0.5)
@@ -65,11 +70,7 @@ def test_everything_else_moves_as_by_adam():
     ours = build(matrices_of(), others, weight_decay=0.1)
     adam = torch.optim.AdamW(theirs, lr=0.0, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.1, fused=True)
     for rate in (0.1, 0.02):
-        update(ours, rate)
-        for other, their in zip(others, theirs, strict=True):
-            their.grad = other.grad.clone()
-        adam.param_groups[0]["lr"] = rate
-        adam.step()
+        update_both(ours, adam, others, theirs, rate)
         for other, their in zip(others, theirs, strict=True):
             assert torch.equal(other, their)
 
